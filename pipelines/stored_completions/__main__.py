@@ -1,0 +1,3 @@
+from stored_completions.cli import main
+
+main()
