@@ -1,0 +1,98 @@
+# Everything a checkout can do. Needs Python 3.11+ with venv, make and git; the rest is installed
+# into .venv at the versions that constraints.txt names.
+
+PYTHON ?= python3
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+export RUNTIME__DLTHUB_TELEMETRY := false
+export DO_NOT_TRACK := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+VENV := .venv
+
+.PHONY: help
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(VENV)/.runtime  ## sync generated data from a local API and report on it: no key, no account
+	@$(VENV)/bin/stored-completions demo
+
+.PHONY: test
+test: $(VENV)/.dev  ## run the whole test suite
+	@$(VENV)/bin/python -m pytest
+
+.PHONY: lint
+lint: $(VENV)/.dev  ## check style, formatting and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+.PHONY: check
+check: lint test  ## lint, then test
+
+.PHONY: build
+build: $(VENV)/.dev  ## make the wheel and the sdist in dist/
+	@rm -rf dist
+	@$(VENV)/bin/python -m hatchling build
+
+.PHONY: constraints
+constraints:  ## renew constraints.txt: the newest versions that pyproject.toml allows
+	@$(require-python)
+	@rm -rf build/constraints
+	@"$(PYTHON)" -m venv build/constraints
+	@build/constraints/bin/python -m pip install --quiet --editable '.[dev]' editables
+	@{ sed '/^[^#]/,$$d' constraints.txt; \
+	    build/constraints/bin/python -m pip list --format=freeze --exclude pip --exclude stored-completions \
+	        | LC_ALL=C sort --ignore-case; } > build/constraints.txt
+	@mv build/constraints.txt constraints.txt
+	@rm -rf build/constraints
+	@git diff --stat -- constraints.txt
+
+.PHONY: clean
+clean:  ## remove the environment, what was built, and the tools' caches
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find pipelines tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Two stamps in one environment: the demo gets by without the developers' tools.
+# .installing outlives an interrupted run, and then the next one starts from an empty environment.
+
+# As variables and not as -c, because these also reach the environment that pip builds the project in:
+# pip reads the first there up to 25.2, and the second from then on.
+$(VENV)/.runtime $(VENV)/.dev: export PIP_CONSTRAINT := constraints.txt
+$(VENV)/.runtime $(VENV)/.dev: export PIP_BUILD_CONSTRAINT := constraints.txt
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@$(call install,.)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	@$(call install,.[dev])
+	@touch $(VENV)/.runtime $@
+
+define install
+$(require-python); \
+if [ ! -x $(VENV)/bin/python ] || [ -e $(VENV)/.installing ]; then \
+    echo 'Making $(VENV) ...'; \
+    mkdir -p $(VENV); touch $(VENV)/.installing; \
+    "$(PYTHON)" -m venv --clear $(VENV); \
+fi; \
+touch $(VENV)/.installing; \
+echo 'Installing $(1) into $(VENV) ...'; \
+$(VENV)/bin/python -m pip install --quiet --editable '$(1)' 2> $(VENV)/pip.err || { cat $(VENV)/pip.err >&2; exit 1; }; \
+rm $(VENV)/.installing
+endef
+
+define require-python
+command -v "$(PYTHON)" > /dev/null || \
+    { echo 'No $(PYTHON) here: install Python 3.11 or newer (Debian: apt-get install python3 python3-venv), or name one: make PYTHON=/path/to/python3' >&2; exit 1; }; \
+"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+    { echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1), but 3.11 or newer is needed; name another: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+"$(PYTHON)" -c 'import venv, ensurepip' 2> /dev/null || \
+    { echo '$(PYTHON) comes without venv or ensurepip: install them (Debian: apt-get install python3-venv), or name another: make PYTHON=/path/to/python3' >&2; exit 1; }
+endef
