@@ -1,0 +1,186 @@
+"""The SQL under `sql/`: one file is one relation, and its header is all that describes it.
+
+Knows how headers are written, how views come to be from files, and how a check is run.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from hashlib import sha256
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from stored_completions.tables import TABLES
+
+LAYERS = ("chat", "marts", "reports")
+
+_COLUMN = re.compile(r"   (\w+)\s+(\S.*)")
+_RELATION = re.compile(rf"\b({'|'.join(LAYERS)})\.(\w+)")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One file; `columns` maps each name, in order, to its meaning, `sql` is the bare select."""
+
+    name: str
+    layer: str
+    description: str
+    grain: tuple[str, ...]
+    columns: dict[str, str]
+    sql: str
+
+    @property
+    def relation(self) -> str:
+        return f"{self.layer}.{self.name}"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Relations the select names, e.g. chat.usage."""
+        return frozenset(f"{layer}.{name}" for layer, name in _RELATION.findall(self.sql))
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """How one check went; `sample` holds a few of the failing rows, by column."""
+
+    name: str
+    description: str
+    failing_rows: int
+    sample: tuple[dict[str, object], ...]
+
+
+def sql_folder() -> Path:
+    """`sql/` inside the installed package, else beside `pipelines/` in the checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "sql"
+    return installed if installed.is_dir() else package.parents[1] / "sql"
+
+
+def models(layer: str, folder: Path | None = None) -> list[Model]:
+    """Every file of a layer (marts, reports, checks), by name."""
+    return [parsed(path) for path in sorted(((folder or sql_folder()) / layer).glob("*.sql"))]
+
+
+def parsed(path: Path) -> Model:
+    """The model in a file; a part that its header lacks is empty, and `header_problems` tells."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    length = next((at for at, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    description, grain, columns = _header([line[2:] for line in lines[:length]])
+    sql = "\n".join(lines[length:]).strip()
+    return Model(path.stem, path.parent.name, description, grain, columns, sql)
+
+
+def _header(lines: list[str]) -> tuple[str, tuple[str, ...], dict[str, str]]:
+    sentences: list[str] = []
+    grain: tuple[str, ...] = ()
+    columns: dict[str, str] = {}
+    for line in lines:
+        if line.startswith(" grain:"):
+            grain = tuple(name.strip() for name in line.removeprefix(" grain:").split(",") if name.strip())
+        elif column := _COLUMN.fullmatch(line):
+            columns[column[1]] = column[2]
+        elif columns:
+            columns[next(reversed(columns))] += " " + line.strip()
+        elif line != " columns:":
+            sentences.append(line.strip())
+    return " ".join(sentences), grain, columns
+
+
+def create_views(connection: DuckDBPyConnection) -> None:
+    """Creates or replaces every view of schema marts, described as its header does."""
+    connection.execute("create schema if not exists marts")
+    for model in in_order(models("marts")):
+        connection.execute(f"create or replace view {model.relation} as\n{model.sql}")
+        description = f"{model.description} Grain: {', '.join(model.grain)}."
+        _comment(connection, "view", model.relation, description, model.columns)
+
+
+def in_order(views: list[Model]) -> list[Model]:
+    """The views, each after those it reads."""
+    by_relation = {view.relation: view for view in views}
+    graph = {view.relation: view.reads & by_relation.keys() for view in views}
+    return [by_relation[relation] for relation in TopologicalSorter(graph).static_order()]
+
+
+def comment_tables(connection: DuckDBPyConnection) -> None:
+    """Puts the descriptions of `tables` onto the tables of schema chat."""
+    for table in TABLES:
+        columns = {column.name: column.description for column in table.columns}
+        _comment(connection, "table", f"chat.{table.name}", table.description, columns)
+
+
+def fingerprint(folder: Path | None = None) -> str:
+    """Changes with any SQL file and any table's description: as long as it stays, nothing needs rebuilding."""
+    digest = sha256(repr(TABLES).encode())
+    folder = folder or sql_folder()
+    for path in sorted(folder.rglob("*.sql")):
+        digest.update(f"\0{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def run_checks(connection: DuckDBPyConnection, sample_size: int = 5) -> list[CheckResult]:
+    """Runs every data test; failing rows are counted where they are, only the sample is fetched."""
+    return [_check(connection, model, sample_size) for model in models("checks")]
+
+
+def _check(connection: DuckDBPyConnection, model: Model, sample_size: int) -> CheckResult:
+    failing_rows = _count(connection, model.sql)
+    sample = _rows(connection, f"select * from (\n{model.sql}\n) limit {sample_size}") if failing_rows else ()
+    return CheckResult(model.name, model.description, failing_rows, tuple(sample))
+
+
+def header_problems(connection: DuckDBPyConnection, folder: Path | None = None) -> list[str]:
+    """What the headers of views and checks say that is not so, one sentence each."""
+    return [
+        f"{model.layer}/{model.name}.sql: {problem}"
+        for layer in ("marts", "checks")
+        for model in models(layer, folder)
+        for problem in _header_problems(connection, model)
+    ]
+
+
+def _header_problems(connection: DuckDBPyConnection, model: Model) -> Iterator[str]:
+    if not model.description:
+        yield "the header does not say what it is"
+    columns = _column_names(connection, model.sql)
+    if list(model.columns) != columns:
+        yield f"the header lists {', '.join(model.columns) or 'no columns'}; the select has {', '.join(columns)}"
+    missing = [name for name in model.grain if name not in columns]
+    if missing or not model.grain:
+        yield f"the grain names {', '.join(missing) or 'no column'}, which the select does not have"
+        return
+    grain = ", ".join(model.grain)
+    repeated = f"select {grain} from (\n{model.sql}\n) group by {grain} having count(*) > 1"
+    if count := _count(connection, repeated):
+        yield f"{count} values of the grain {grain} have several rows"
+
+
+def _comment(
+    connection: DuckDBPyConnection, kind: str, relation: str, description: str, columns: dict[str, str]
+) -> None:
+    statements = [f"comment on {kind} {relation} is {_quoted(description)}"]
+    statements += [
+        f"comment on column {relation}.{name} is {_quoted(meaning)}" for name, meaning in columns.items()
+    ]
+    connection.execute(";\n".join(statements))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _count(connection: DuckDBPyConnection, sql: str) -> int:
+    row = connection.execute(f"select count(*) from (\n{sql}\n)").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _rows(connection: DuckDBPyConnection, sql: str) -> list[dict[str, object]]:
+    names = _column_names(connection, sql)
+    return [dict(zip(names, row, strict=True)) for row in connection.execute(sql).fetchall()]
+
+
+def _column_names(connection: DuckDBPyConnection, sql: str) -> list[str]:
+    connection.execute(f"select * from (\n{sql}\n) limit 0")
+    return [str(column[0]) for column in connection.description or ()]

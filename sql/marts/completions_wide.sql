@@ -1,0 +1,86 @@
+-- Every stored completion with its token counters and how it ended: the table to start from.
+-- A counter is NULL where the API did not send it, which is not 0. Deleted completions are in.
+-- grain: completion_id
+-- columns:
+--   completion_id               the API's id; joins to every table of schema chat
+--   source                      name of the configured source that loaded it
+--   created_at                  when the request started
+--   created_date                UTC day of created_at; NULL where the API sent no usable time
+--   model                       the model that answered
+--   service_tier                the tier that served it
+--   request_id                  the x-request-id of the original request
+--   input_user                  the user field of the original request
+--   metadata                    the metadata object, JSON; chat.metadata has one row per pair
+--   prompt_tokens               input tokens, cached ones included
+--   completion_tokens           output tokens, reasoning included
+--   total_tokens                the API's total, as sent
+--   cached_tokens               input tokens read from the prompt cache
+--   cache_write_tokens          input tokens written to the prompt cache
+--   prompt_audio_tokens         audio tokens in the input
+--   prompt_text_tokens          text tokens in the input
+--   prompt_image_tokens         image tokens in the input
+--   reasoning_tokens            output tokens spent on reasoning
+--   completion_audio_tokens     audio tokens in the output
+--   completion_text_tokens      text tokens in the output
+--   accepted_prediction_tokens  predicted tokens that were used, part of completion_tokens
+--   rejected_prediction_tokens  predicted tokens that were not used, part of completion_tokens
+--   choice_count                answers it has, 0 if none
+--   tool_call_count             tool calls in all of its answers, 0 if none; a legacy function_call counts
+--   finish_reason               why the answer with choice_index 0 ended; NULL if there is no such answer
+--   deleted_at                  when a full re-list found it gone; NULL: still there
+with completions as (
+    select * from chat.completions
+),
+usage as (
+    select * from chat.usage
+),
+choices as (
+    select
+        choices.completion_id,
+        count(*) as choice_count,
+        max(case when choices.choice_index = 0 then choices.finish_reason end) as finish_reason,
+        -- some servers send {"name": "", "arguments": ""} for "no call"
+        count(
+            case when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1 end
+        ) as function_call_count
+    from chat.choices
+    group by choices.completion_id
+),
+tool_calls as (
+    select
+        tool_calls.completion_id,
+        count(*) as tool_call_count
+    from chat.tool_calls
+    group by tool_calls.completion_id
+)
+select
+    completions.completion_id,
+    completions.source,
+    completions.created_at,
+    completions.created_date,
+    completions.model,
+    completions.service_tier,
+    completions.request_id,
+    completions.input_user,
+    completions.metadata,
+    usage.prompt_tokens,
+    usage.completion_tokens,
+    usage.total_tokens,
+    usage.cached_tokens,
+    usage.cache_write_tokens,
+    usage.prompt_audio_tokens,
+    usage.prompt_text_tokens,
+    usage.prompt_image_tokens,
+    usage.reasoning_tokens,
+    usage.completion_audio_tokens,
+    usage.completion_text_tokens,
+    usage.accepted_prediction_tokens,
+    usage.rejected_prediction_tokens,
+    coalesce(choices.choice_count, 0) as choice_count,
+    coalesce(tool_calls.tool_call_count, 0) + coalesce(choices.function_call_count, 0) as tool_call_count,
+    choices.finish_reason,
+    completions.deleted_at
+from completions
+left join usage on usage.completion_id = completions.completion_id
+left join choices on choices.completion_id = completions.completion_id
+left join tool_calls on tool_calls.completion_id = completions.completion_id

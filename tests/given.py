@@ -1,0 +1,70 @@
+"""A warehouse with given rows: every table of schema chat, in memory, as a sync leaves it."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+
+from stored_completions.tables import BY_NAME, LOAD_ID, TABLES
+
+Row = dict[str, Any]
+
+OURS = """
+create table chat.publication (generation text, published_at timestamptz, schema_version bigint);
+create table chat.sources (
+    source text, base_url text, project text, organization text,
+    first_synced_at timestamptz, last_synced_at timestamptz, covered_from timestamptz
+)
+"""
+
+
+def warehouse(**rows: list[Row]) -> duckdb.DuckDBPyConnection:
+    """`rows` by table; a column that is not given is NULL, a source is `default`, and children
+    take the created_date of their completion."""
+    connection = duckdb.connect()
+    connection.execute("create schema chat")
+    connection.execute(OURS)
+    for table in TABLES:
+        connection.register("empty", table.schema.empty_table())
+        connection.execute(f"create table chat.{table.name} as select * from empty")
+        connection.unregister("empty")
+    dates = {row["completion_id"]: _date(row) for row in rows.get("completions", [])}
+    for name, given in rows.items():
+        insert(connection, name, *(_filled(name, row, dates) for row in given))
+    return connection
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, *rows: Row) -> None:
+    """Adds rows exactly as they are given."""
+    for row in rows:
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        connection.execute(f"insert into chat.{table} ({names}) values ({marks})", list(row.values()))
+
+
+def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    """What a query returns, one dict a row."""
+    result = connection.execute(sql)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def at(text: str) -> datetime:
+    """A time of day in UTC, e.g. at("2025-03-01 23:30")."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _filled(name: str, row: Row, dates: dict[str, date | None]) -> Row:
+    if name not in BY_NAME:
+        return row
+    columns = BY_NAME[name].schema.names
+    filled: Row = {LOAD_ID: "load"}
+    if "source" in columns:
+        filled["source"] = "default"
+    if "created_date" in columns:
+        filled["created_date"] = dates.get(row["completion_id"])
+    return filled | row
+
+
+def _date(row: Row) -> date | None:
+    created_at = row.get("created_at")
+    return created_at.astimezone(UTC).date() if created_at else None

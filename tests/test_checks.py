@@ -1,0 +1,206 @@
+"""Every check is silent on what a sync may leave behind, and loud on a row made to break it."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from duckdb import DuckDBPyConnection
+
+from given import Row, at, insert, warehouse
+from stored_completions import models
+from stored_completions.models import CheckResult
+
+DAY = date(2025, 3, 1)
+METADATA = '{"team": "x", "n":1}'
+
+
+def good() -> DuckDBPyConnection:
+    """Rows that are legal, odd as they are: totals that do not add up, choices that start at 3,
+    a metadata object that JSON escapes, logprobs of which only a part fits its columns."""
+    answers = [(0, None), (3, None), (-1, '{"logprobs":{"content":["?",{}]}}')]
+    return warehouse(
+        sources=[{"source": "default"}],
+        completions=[
+            {"completion_id": "a", "created_at": at("2025-03-01 23:30"), "metadata": METADATA},
+            {"completion_id": "b", "metadata": '{"t\\u0065am":"x"}'},
+            {"completion_id": "c", "extra": '{"metadata$escaped":"..."}'},
+            {"completion_id": "d", "created_at": at("1969-12-31 23:59")},
+        ],
+        choices=[{"completion_id": "a", "choice_index": index, "extra": extra} for index, extra in answers],
+        tool_calls=[{"completion_id": "a", "choice_index": 3, "tool_call_index": at} for at in (0, 1)],
+        annotations=[{"completion_id": "a", "choice_index": 3, "annotation_index": 0}],
+        logprobs=[
+            *(token("a", 0, kind, index) for kind in ("content", "refusal") for index in (0, 1)),
+            token("a", -1, "content", 1),
+        ],
+        top_logprobs=[
+            *(token("a", 0, "content", index, rank=rank) for index in (0, 1) for rank in (0, 1)),
+            token("a", -1, "content", 1, rank=2),
+        ],
+        usage=[{"completion_id": "a", "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 7}],
+        metadata=[
+            {"completion_id": "a", "key": "team", "value": "x"},
+            {"completion_id": "a", "key": "n"},
+            {"completion_id": "b", "key": "team", "value": "x"},
+            {"completion_id": "c", "key": "team", "value": "x"},
+        ],
+        sync_runs=[{"run_id": "1"}],
+        quarantine=[{"sha256": "00"}],
+    )
+
+
+def token(completion_id: str, choice_index: int, kind: str, token_index: int, **rest: Any) -> Row:
+    return {
+        "completion_id": completion_id,
+        "choice_index": choice_index,
+        "kind": kind,
+        "token_index": token_index,
+        **rest,
+    }
+
+
+UNDATED: Row = {"completion_id": "a", "choice_index": 3}
+CHOICE: Row = UNDATED | {"created_date": DAY}
+ORPHAN: Row = {"completion_id": "gone", "choice_index": 0, "created_date": DAY}
+TOKEN: Row = {**token("a", 3, "content", 0), "created_date": DAY}
+
+
+def orphan(child_table: str, choice_index: int | None, child_key: str | None) -> Row:
+    return {
+        "child_table": child_table,
+        "completion_id": "gone",
+        "choice_index": choice_index,
+        "child_key": child_key,
+    }
+
+
+def repeated(table_name: str, key: str, copies: int = 2) -> Row:
+    return {"table_name": table_name, "key": key, "copies": copies}
+
+
+def gap(table_name: str, first_last_positions: tuple[int, int, int], **token: Any) -> Row:
+    first, last, positions = first_last_positions
+    at = {"completion_id": "a", "choice_index": 3, "kind": None, "token_index": None, **token}
+    return {"table_name": table_name, **at, "first_index": first, "last_index": last, "positions": positions}
+
+
+def misdated(table_name: str, completion_id: str, wrong: date | None, belongs: date | None) -> Row:
+    return {
+        "table_name": table_name,
+        "completion_id": completion_id,
+        "wrong_date": wrong,
+        "completion_date": belongs,
+        "wrong_rows": 1,
+    }
+
+
+def stale(completion_id: str, key: str, metadata: str | None) -> Row:
+    return {"completion_id": completion_id, "key": key, "value": None, "metadata": metadata}
+
+
+BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
+    "orphaned_children": [
+        ("choices", ORPHAN, orphan("choices", 0, None)),
+        ("usage", {"completion_id": "gone"}, orphan("usage", None, None)),
+        ("metadata", {"completion_id": "gone", "key": "k"}, orphan("metadata", None, "k")),
+        ("tool_calls", ORPHAN | {"tool_call_index": 0}, orphan("tool_calls", 0, "0")),
+        ("annotations", ORPHAN | {"annotation_index": 0}, orphan("annotations", 0, "0")),
+        ("logprobs", TOKEN | ORPHAN, orphan("logprobs", 0, "content/0")),
+        ("top_logprobs", TOKEN | ORPHAN | {"rank": 0}, orphan("top_logprobs", 0, "content/0/0")),
+        (
+            "tool_calls",
+            CHOICE | {"choice_index": 1, "tool_call_index": 0},
+            orphan("tool_calls", 1, "0") | {"completion_id": "a"},
+        ),
+    ],
+    "duplicate_keys": [
+        ("completions", {"completion_id": "b", "source": "default"}, repeated("completions", "b")),
+        ("choices", CHOICE, repeated("choices", "a/3")),
+        ("tool_calls", CHOICE | {"tool_call_index": 1}, repeated("tool_calls", "a/3/1")),
+        ("annotations", CHOICE | {"annotation_index": 0}, repeated("annotations", "a/3/0")),
+        ("logprobs", TOKEN | {"choice_index": 0}, repeated("logprobs", "a/0/content/0")),
+        ("top_logprobs", TOKEN | {"choice_index": 0, "rank": 1}, repeated("top_logprobs", "a/0/content/0/1")),
+        ("usage", {"completion_id": "a", "created_date": DAY}, repeated("usage", "a")),
+        ("metadata", {"completion_id": "a", "key": "n", "created_date": DAY}, repeated("metadata", "a/n")),
+        ("quarantine", {"sha256": "00"}, repeated("quarantine", "00")),
+        ("sync_runs", {"run_id": "1"}, repeated("sync_runs", "1")),
+        ("sources", {"source": "default"}, repeated("sources", "default")),
+    ],
+    "index_gaps": [
+        ("tool_calls", CHOICE | {"tool_call_index": 3}, gap("tool_calls", (0, 3, 3))),
+        ("tool_calls", CHOICE | {"tool_call_index": -1}, gap("tool_calls", (-1, 1, 3))),
+        ("annotations", CHOICE | {"annotation_index": 2}, gap("annotations", (0, 2, 2))),
+        ("logprobs", TOKEN | {"token_index": 1}, gap("logprobs", (1, 1, 1), kind="content")),
+        ("top_logprobs", TOKEN | {"rank": 1}, gap("top_logprobs", (1, 1, 1), kind="content", token_index=0)),
+    ],
+    "created_dates": [
+        (
+            "completions",
+            {
+                "completion_id": "e",
+                "source": "default",
+                "created_at": at("2025-03-01 23:30"),
+                "created_date": date(2025, 3, 2),
+            },
+            misdated("completions", "e", date(2025, 3, 2), DAY),
+        ),
+        ("usage", {"completion_id": "d"}, misdated("usage", "d", None, date(1969, 12, 31))),
+        (
+            "choices",
+            {"completion_id": "b", "choice_index": 0, "created_date": DAY},
+            misdated("choices", "b", DAY, None),
+        ),
+        (
+            "logprobs",
+            TOKEN | {"created_date": date(2025, 3, 2)},
+            misdated("logprobs", "a", date(2025, 3, 2), DAY),
+        ),
+        ("tool_calls", UNDATED | {"tool_call_index": 2}, misdated("tool_calls", "a", None, DAY)),
+        ("annotations", UNDATED | {"annotation_index": 1}, misdated("annotations", "a", None, DAY)),
+        ("top_logprobs", token("a", 3, "content", 0, rank=0), misdated("top_logprobs", "a", None, DAY)),
+        ("metadata", {"completion_id": "a", "key": "x"}, misdated("metadata", "a", None, DAY)),
+    ],
+    "stale_metadata": [
+        ("metadata", {"completion_id": "a", "key": "tea", "created_date": DAY}, stale("a", "tea", METADATA)),
+        ("metadata", {"completion_id": "d", "key": "team"}, stale("d", "team", None)),
+    ],
+    "unknown_sources": [
+        (
+            "completions",
+            {"completion_id": "e", "source": "eu"},
+            {"source": "eu", "completions": 1, "completion_id": "e"},
+        ),
+        ("completions", {"completion_id": "e"}, {"source": None, "completions": 1, "completion_id": "e"}),
+    ],
+}
+EVERY_BREAK = [(check, *broken) for check, breaks in BREAKS.items() for broken in breaks]
+
+
+@pytest.mark.parametrize("time_zone", ["UTC", "America/Los_Angeles"])
+def test_good_rows_pass_every_check(time_zone: str) -> None:
+    connection = good()
+    connection.execute(f"set TimeZone = '{time_zone}'")
+    results = models.run_checks(connection)
+    assert [(result.name, result.failing_rows, result.sample) for result in results] == [
+        (name, 0, ()) for name in sorted(BREAKS)
+    ]
+
+
+@pytest.mark.parametrize(("check", "table", "row", "failing"), EVERY_BREAK)
+def test_a_check_shows_the_row_that_breaks_it(check: str, table: str, row: Row, failing: Row) -> None:
+    connection = good()
+    insert(connection, table, row)
+    result = result_of(connection, check)
+    assert (result.failing_rows, result.sample) == (1, (failing,))
+
+
+def test_all_failing_rows_are_counted_and_a_few_are_shown() -> None:
+    connection = good()
+    insert(connection, "usage", *({"completion_id": f"gone {at}"} for at in range(9)))
+    result = result_of(connection, "orphaned_children")
+    assert (result.failing_rows, len(result.sample)) == (9, 5)
+    assert result.description.startswith("Every row belongs to a row above it")
+
+
+def result_of(connection: DuckDBPyConnection, check: str) -> CheckResult:
+    return next(result for result in models.run_checks(connection) if result.name == check)
