@@ -56,36 +56,40 @@ constraints:  ## renew constraints.txt: the newest versions that pyproject.toml 
 
 .PHONY: clean
 clean:  ## remove the environment, what was built, and the tools' caches
+	rm -f $(STAMPS)
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find pipelines tests -name __pycache__ -prune -exec rm -rf {} +
 
-# Two stamps in one environment: the demo gets by without the developers' tools.
-# .installing outlives an interrupted run, and then the next one starts from an empty environment.
+# One environment, two stamps: the demo gets by without the developers' tools.
+# An install begins by taking all stamps away, so one that was interrupted leaves none of them, and
+# the next starts from nothing.
 
-# As variables and not as -c, because these also reach the environment that pip builds the project in:
-# pip reads the first there up to 25.2, and the second from then on.
-$(VENV)/.runtime $(VENV)/.dev: export PIP_CONSTRAINT := constraints.txt
-$(VENV)/.runtime $(VENV)/.dev: export PIP_BUILD_CONSTRAINT := constraints.txt
+STAMPS := $(addprefix $(VENV)/,.intact .runtime .dev)
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	@$(call install,.)
-	@touch $@
+	@touch $(VENV)/.intact $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
 	@$(call install,.[dev])
-	@touch $(VENV)/.runtime $@
+	@touch $(STAMPS)
+
+# As variables and not as -c, because these also reach the environment that pip builds the project in:
+# pip reads the first there up to 25.2, and the second from then on.
+$(STAMPS): export PIP_CONSTRAINT := constraints.txt
+$(STAMPS): export PIP_BUILD_CONSTRAINT := constraints.txt
 
 define install
 $(require-python); \
-if [ ! -x $(VENV)/bin/python ] || [ -e $(VENV)/.installing ]; then \
+if [ ! -e $(VENV)/.intact ]; then \
     echo 'Making $(VENV) ...'; \
-    mkdir -p $(VENV); touch $(VENV)/.installing; \
-    "$(PYTHON)" -m venv --clear $(VENV); \
+    rm -rf $(VENV); \
+    "$(PYTHON)" -m venv $(VENV); \
 fi; \
-touch $(VENV)/.installing; \
+rm -f $(STAMPS); \
 echo 'Installing $(1) into $(VENV) ...'; \
-$(VENV)/bin/python -m pip install --quiet --editable '$(1)' 2> $(VENV)/pip.err || { cat $(VENV)/pip.err >&2; exit 1; }; \
-rm $(VENV)/.installing
+$(VENV)/bin/python -m pip install --quiet --editable '$(1)' 2> $(VENV)/pip.err || \
+    { cat $(VENV)/pip.err >&2; exit 1; }
 endef
 
 define require-python
