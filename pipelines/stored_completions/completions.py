@@ -1,0 +1,290 @@
+"""A completion as the API sent it -> rows of the tables of schema `chat`, exactly.
+
+Rows are tuples in the order of the table's columns, timestamps as microseconds and dates as days
+since 1970, UTC. Logprobs are not looked at here: their raw slices are handed to `logprobs`.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from typing import Any
+
+import pyarrow as pa
+
+from stored_completions import extra as fit
+from stored_completions.extra import Extra, keep, nested, objects, put, take
+from stored_completions.logprobs import LogprobTables, Slice, logprob_tables
+from stored_completions.pages import Fields, fields, is_strict, loads
+from stored_completions.tables import CHOICES, LOAD_ID, TABLES, Table
+
+DAY = 86_400_000_000
+
+Key = tuple[str, int | None]
+Columns = tuple[tuple[str, Callable[[bytes], Any]], ...]
+
+_COMPLETION = (
+    ("model", fit.text),
+    ("service_tier", fit.text),
+    ("system_fingerprint", fit.text),
+    ("request_id", fit.text),
+    ("input_user", fit.text),
+    ("seed", fit.integer),
+    ("temperature", fit.number),
+    ("top_p", fit.number),
+    ("presence_penalty", fit.number),
+    ("frequency_penalty", fit.number),
+    ("tools", fit.document),
+    ("tool_choice", fit.document),
+    ("response_format", fit.document),
+    ("moderation", fit.document),
+    ("metadata", fit.document),
+)
+_TOTALS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_PROMPT_DETAILS = ("cached_tokens", "cache_write_tokens", "audio_tokens", "text_tokens", "image_tokens")
+_COMPLETION_DETAILS = (
+    "reasoning_tokens",
+    "audio_tokens",
+    "text_tokens",
+    "accepted_prediction_tokens",
+    "rejected_prediction_tokens",
+)
+_DETAILS = {
+    "prompt_tokens_details": tuple((name, fit.integer) for name in _PROMPT_DETAILS),
+    "completion_tokens_details": tuple((name, fit.integer) for name in _COMPLETION_DETAILS),
+}
+_FUNCTION_CALL = (("name", fit.text), ("arguments", fit.text))
+_CUSTOM = (("name", fit.text), ("input", fit.text))
+_AUDIO = (("id", fit.text), ("expires_at", fit.instant), ("transcript", fit.text), ("data", fit.base64_bytes))
+_URL_CITATION = (
+    ("start_index", fit.integer),
+    ("end_index", fit.integer),
+    ("title", fit.text),
+    ("url", fit.text),
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the warehouse already holds of a completion."""
+
+    row_hash: str | None
+    source: str
+    first_seen_at: int
+    messages_synced_at: int | None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One listed object with an id that can be a key."""
+
+    completion_id: str
+    created: int | None
+    row_hash: str
+    fields: Fields
+
+
+def item(listed: Fields | bytes) -> Item | None:
+    """The listed object; None when it has no usable id and so belongs into quarantine."""
+    if isinstance(listed, bytes):
+        return None
+    problems: Extra = {}
+    id_fields = {"id": listed.get("id", b"null")}
+    completion_id = take(id_fields, "id", fit.text, problems)
+    if not completion_id:
+        return None
+    return Item(completion_id, created_second(listed), row_hash(listed), listed)
+
+
+def created_second(listed: Fields) -> int | None:
+    """`created` in whole unix seconds, also where it was sent as text or float; None if unusable."""
+    value = loads(listed.get("created", b"null"))
+    try:
+        return None if isinstance(value, bool) or value is None else int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def row_hash(listed: Fields) -> str:
+    """Hash of the object as sent; the order of its fields and of its metadata does not matter."""
+    digest = blake2b(digest_size=16)
+    for name in sorted(listed):
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(_sorted_pairs(listed[name]) if name == "metadata" else listed[name])
+    return digest.hexdigest()
+
+
+def _sorted_pairs(raw: bytes) -> bytes:
+    pairs = fields(raw)
+    return raw if pairs is None else repr(sorted(pairs.items())).encode("utf-8", "surrogatepass")
+
+
+def body(listed: Fields | bytes) -> str:
+    """The text of a listed object, put together again from its slices."""
+    if isinstance(listed, bytes):
+        return listed.decode()
+    members = (json.dumps(name).encode() + b":" + raw for name, raw in listed.items())
+    return (b"{" + b",".join(members) + b"}").decode()
+
+
+class Rows:
+    """Rows of many completions, on their way into Arrow tables; page by page, to keep memory flat."""
+
+    def __init__(self, source: str, now: int) -> None:
+        """`source` is the configured name, `now` the time of loading in microseconds."""
+        self._source = source
+        self._now = now
+        self._rows: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in TABLES}
+        self._slices: list[Slice] = []
+        self._logprobs: list[LogprobTables] = []
+
+    def add(self, listed: Item, known: Known | None = None) -> None:
+        """Adds one completion; `known` is what the warehouse has of it, whose own stamps survive."""
+        rest = dict(listed.fields)
+        extra: Extra = {}
+        del rest["id"]
+        if rest.pop("object", b"null") != b'"chat.completion"':
+            extra["object"] = listed.fields.get("object", b"null")
+        created = take(rest, "created", fit.instant, extra)
+        key = (listed.completion_id, None if created is None else created // DAY)
+        self._metadata(key, rest.get("metadata", b"null"))
+        self._usage(key, nested(rest, "usage"))
+        for index, choice in _indexed(objects(rest, "choices")):
+            self._choice(key, index, choice)
+        values = [take(rest, name, kind, extra) for name, kind in _COMPLETION]
+        keep(rest, extra)
+        first_seen = known.first_seen_at if known else self._now
+        ours = (
+            self._source,
+            listed.row_hash,
+            first_seen,
+            self._now,
+            None,
+            known and known.messages_synced_at,
+        )
+        self._rows["completions"].append((key[0], created, key[1], *values, fit.dumps(extra), *ours))
+
+    def set_aside(self, listed: Fields | bytes, reason: str) -> None:
+        """Puts an object that cannot be loaded into quarantine, whole."""
+        text = body(listed)
+        row = (sha256(text.encode()).hexdigest(), self._source, reason, text, self._now)
+        self._rows["quarantine"].append(row)
+
+    def end_page(self) -> None:
+        """Turns the logprobs gathered so far into columns, so that the page's bytes can go."""
+        if self._slices:
+            self._logprobs.append(logprob_tables(self._slices))
+            self._slices.clear()
+
+    def tables(self, load_id: str) -> Iterator[tuple[Table, pa.Table]]:
+        """Every table with its rows, stamped with dlt's load id; tables without rows too."""
+        self.end_page()
+        for table in TABLES:
+            rows = self._rows[table.name]
+            if table is CHOICES:
+                rows = [(*row[:-1], fit.dumps(row[-1])) for row in rows]
+            parts = [part[table.name] for part in self._logprobs if table.name in part]
+            yield (
+                table,
+                pa.concat_tables(
+                    [_arrow(table, rows, load_id), *(stamp(part, table, load_id) for part in parts)]
+                ),
+            )
+
+    def _choice(self, key: Key, index: int, choice: Fields) -> None:
+        extra: Extra = {}
+        message = nested(choice, "message")
+        inner: Extra = {}
+        refusal_sent = "refusal" in message
+        texts = [take(message, name, fit.text, inner) for name in ("role", "content", "refusal")]
+        function_call = _part(message, "function_call", _FUNCTION_CALL, inner)
+        audio = _part(message, "audio", _AUDIO, inner)
+        for position, call in enumerate(objects(message, "tool_calls")):
+            self._rows["tool_calls"].append((key[0], index, position, key[1], *_tool_call(call)))
+        for position, annotation in enumerate(objects(message, "annotations")):
+            self._rows["annotations"].append((key[0], index, position, key[1], *_annotation(annotation)))
+        keep(message, inner)
+        put(extra, "message", inner)
+        finish_reason = take(choice, "finish_reason", fit.text, extra)
+        logprobs = choice.pop("logprobs", b"null")
+        if logprobs not in fit.EMPTY:
+            self._slices.append(Slice(key[0], index, key[1], logprobs, extra))
+        keep(choice, extra)
+        row = (key[0], index, key[1], finish_reason, *texts, refusal_sent, *function_call, *audio, extra)
+        self._rows["choices"].append(row)
+
+    def _usage(self, key: Key, usage: Fields) -> None:
+        if not usage:
+            return
+        extra: Extra = {}
+        totals = [take(usage, name, fit.integer, extra) for name in _TOTALS]
+        details = [_part(usage, name, counters, extra) for name, counters in _DETAILS.items()]
+        keep(usage, extra)
+        self._rows["usage"].append((*key, *totals, *details[0], *details[1], fit.dumps(extra)))
+
+    def _metadata(self, key: Key, raw: bytes) -> None:
+        for name, value in (fields(raw) or {}).items():
+            if fit.storable(name):
+                self._rows["metadata"].append((key[0], name, key[1], take({name: value}, name, fit.text, {})))
+
+
+def stamp(part: pa.Table, table: Table, load_id: str) -> pa.Table:
+    """`part` with the load id as its last column, in exactly the table's schema."""
+    stamped = part.append_column(LOAD_ID, pa.repeat(pa.scalar(load_id), part.num_rows))
+    return stamped.cast(table.schema)
+
+
+def _arrow(table: Table, rows: list[tuple[Any, ...]], load_id: str) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else [()] * (len(table.columns) - 1)
+    arrays = [_array(column, field.type) for column, field in zip(columns, table.schema, strict=False)]
+    return stamp(pa.table(arrays, names=table.schema.names[:-1]), table, load_id)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_timestamp(kind):
+        return pa.array(values, pa.int64()).cast(kind)
+    if pa.types.is_date(kind):
+        return pa.array(values, pa.int32()).cast(kind)
+    return pa.array(values, kind)
+
+
+def _indexed(choices: list[Fields]) -> list[tuple[int, Fields]]:
+    """Each choice with the API's index, or all with their positions if those are no distinct integers."""
+    sent = [_index(choice.get("index", b"null")) for choice in choices]
+    if None in sent or len(set(sent)) < len(sent):
+        return list(enumerate(choices))
+    return [(take(choice, "index", fit.integer, {}), choice) for choice in choices]
+
+
+def _index(raw: bytes) -> int | None:
+    return take({"index": raw}, "index", fit.integer, {})  # type: ignore[no-any-return]
+
+
+def _part(source: Fields, name: str, columns: Columns, extra: Extra) -> list[Any]:
+    """The columns of the nested object `name`; what is left of it goes to `extra`, keeping its path."""
+    inner: Extra = {}
+    part = nested(source, name)
+    values = [take(part, column, kind, inner) for column, kind in columns]
+    keep(part, inner)
+    put(extra, name, inner)
+    return values
+
+
+def _tool_call(call: Fields) -> tuple[Any, ...]:
+    extra: Extra = {}
+    called = [take(call, name, fit.text, extra) for name in ("id", "type")]
+    is_custom = called[1] == "custom"
+    name, arguments = (
+        _part(call, "custom", _CUSTOM, extra) if is_custom else _part(call, "function", _FUNCTION_CALL, extra)
+    )
+    valid = None if is_custom or arguments is None else is_strict(arguments.encode())
+    keep(call, extra)
+    return (*called, name, arguments, valid, fit.dumps(extra))
+
+
+def _annotation(annotation: Fields) -> tuple[Any, ...]:
+    extra: Extra = {}
+    kind = take(annotation, "type", fit.text, extra)
+    citation = _part(annotation, "url_citation", _URL_CITATION, extra)
+    keep(annotation, extra)
+    return (kind, *citation, fit.dumps(extra))

@@ -1,0 +1,163 @@
+"""The rule that nothing is lost: what has no column, or does not fit it, stands in `extra`.
+
+`extra` is JSON put together from raw slices, so every digit stays as sent. A slice that DuckDB
+cannot store (NaN, a lone surrogate) stands under `<name>$escaped` as text: its ASCII-escaped JSON,
+escaped once more. Members whose very name cannot be stored stand together, as one such object,
+under `$escaped`.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from typing import Any
+
+from stored_completions.pages import Fields, elements, fields, is_strict, loads
+
+Extra = dict[str, "bytes | Extra"]
+
+ESCAPED = "$escaped"
+EMPTY = frozenset((b"null", b"[]", b"{}"))
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 to 9999
+
+
+class Misfit(Exception):
+    """A value that its column cannot hold exactly."""
+
+
+def take(source: Fields, name: str, fit: Callable[[bytes], Any], extra: Extra) -> Any:
+    """Removes `name` from `source` and returns its value as its column holds it.
+
+    None for an absent or null field, and for a misfit, which goes to `extra` instead.
+    """
+    raw = source.pop(name, None)
+    if raw is None or raw == b"null":
+        return None
+    try:
+        return fit(raw)
+    except Misfit:
+        extra[name] = raw
+        return None
+
+
+def keep(source: Fields, extra: Extra) -> None:
+    """Puts every remaining field of `source` into `extra`, but those that equal an absent one."""
+    for name, raw in source.items():
+        if raw not in EMPTY:
+            extra[name] = raw
+
+
+def nested(source: Fields, name: str) -> Fields:
+    """Removes the object `name` from `source` and returns its fields; anything else stays, to be kept."""
+    inner = fields(source.get(name, b"null"))
+    if inner is None:
+        return {}
+    del source[name]
+    return inner
+
+
+def objects(source: Fields, name: str) -> list[Fields]:
+    """Removes the list of objects `name` from `source` and returns it; anything else stays, to be kept."""
+    listed = elements(source.get(name, b"null"))
+    if not listed or not all(isinstance(item, dict) for item in listed):
+        return []
+    del source[name]
+    return [item for item in listed if isinstance(item, dict)]
+
+
+def put(extra: Extra, name: str, inner: Extra) -> None:
+    """Puts what is left of a nested object under its own name."""
+    if inner:
+        extra[name] = inner
+
+
+def dumps(extra: Extra) -> str | None:
+    """The JSON text of `extra`; None when nothing is in it."""
+    return _object(extra).decode() if extra else None
+
+
+def text(raw: bytes) -> str:
+    value = loads(raw)
+    if isinstance(value, str) and storable(value):
+        return value
+    raise Misfit
+
+
+def integer(raw: bytes) -> int:
+    value = loads(raw)
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
+    raise Misfit
+
+
+def number(raw: bytes) -> float:
+    value = loads(raw)
+    if isinstance(value, float) and value - value == 0:  # neither NaN nor infinite
+        return value
+    if type(value) is int and abs(value) <= 2**53:
+        return float(value)
+    raise Misfit
+
+
+def instant(raw: bytes) -> int:
+    """Unix seconds as microseconds."""
+    value = loads(raw)
+    if type(value) is int and _FIRST_SECOND <= value <= _LAST_SECOND:
+        return value * 1_000_000
+    raise Misfit
+
+
+def document(raw: bytes) -> str:
+    """Any JSON, as sent."""
+    if is_strict(raw):
+        return raw.decode()
+    raise Misfit
+
+
+def base64_bytes(raw: bytes) -> bytes:
+    encoded = text(raw)
+    try:
+        decoded = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise Misfit from None
+    if base64.b64encode(decoded).decode() != encoded:
+        raise Misfit
+    return decoded
+
+
+def storable(value: str) -> bool:
+    """Whether a text can be stored in DuckDB: one without lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _object(extra: Extra) -> bytes:
+    members = []
+    nameless = {}
+    for name, value in extra.items():
+        if not storable(name):
+            nameless[name] = value
+        elif isinstance(value, dict):
+            members.append(_member(name, _object(value)))
+        elif is_strict(value) and not name.endswith(ESCAPED):
+            members.append(_member(name, value))
+        else:
+            members.append(_member(name + ESCAPED, _escaped(loads(value))))
+    if nameless:
+        members.append(_member(ESCAPED, _escaped({name: _value(value) for name, value in nameless.items()})))
+    return b"{" + b",".join(members) + b"}"
+
+
+def _member(name: str, raw: bytes) -> bytes:
+    return json.dumps(name, ensure_ascii=False).encode() + b":" + raw
+
+
+def _escaped(value: Any) -> bytes:
+    return json.dumps(json.dumps(value)).encode()
+
+
+def _value(value: "bytes | Extra") -> Any:
+    return loads(value) if isinstance(value, bytes) else {name: _value(item) for name, item in value.items()}

@@ -1,0 +1,165 @@
+"""Logprobs, the heavy and regular part: raw slices in, Arrow columns out, no object per token.
+
+The `logprobs` objects of many choices are joined and read by Arrow's JSON reader with one fixed
+schema; token bytes become BLOBs by looking at the same buffer in another way. A slice that does
+not fit the schema exactly is read on its own, leniently, and stays whole in its choice's `extra`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from stored_completions import extra as fit
+from stored_completions.extra import Extra, take
+from stored_completions.pages import elements, fields, loads
+from stored_completions.tables import LOGPROBS, TOP_LOGPROBS, Table
+
+LogprobTables = dict[str, pa.Table]
+
+KINDS = ("content", "refusal")
+
+_ALTERNATIVE = [("token", pa.string()), ("bytes", pa.list_(pa.uint8())), ("logprob", pa.float64())]
+_TOKEN = pa.struct([*_ALTERNATIVE, ("top_logprobs", pa.list_(pa.struct(_ALTERNATIVE)))])
+_SCHEMA = pa.schema([(kind, pa.list_(_TOKEN)) for kind in KINDS])
+_EXACT = float(2**53)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The raw `logprobs` of one choice; `extra` is where the whole object goes if it does not fit."""
+
+    completion_id: str
+    choice_index: int
+    created_date: int | None
+    raw: bytes
+    extra: Extra
+
+
+class _Unfit(Exception):
+    """Arrow could read it, but not exactly."""
+
+
+def logprob_tables(slices: list[Slice]) -> LogprobTables:
+    """Tables `logprobs` and `top_logprobs` of the slices, in their order, without load id."""
+    try:
+        return _tables(slices, _read(slices, "error"))
+    except (pa.ArrowInvalid, _Unfit):
+        parts = [_tables_of_one(slice_) for slice_ in slices]
+        return {name: pa.concat_tables([part[name] for part in parts]) for name in parts[0]}
+
+
+def _tables_of_one(slice_: Slice) -> LogprobTables:
+    """Strictly; else without the unknown fields; else only the values that fit, one by one."""
+    try:
+        return _tables([slice_], _read([slice_], "error"))
+    except (pa.ArrowInvalid, _Unfit):
+        slice_.extra["logprobs"] = slice_.raw
+    try:
+        return _tables([slice_], _read([slice_], "ignore"))
+    except (pa.ArrowInvalid, _Unfit):
+        return _tables([slice_], _salvage(slice_.raw))
+
+
+def _read(slices: list[Slice], unexpected: str) -> pa.Table:
+    """One row a slice, columns `content` and `refusal`. A line feed in JSON is only ever white space."""
+    lines = b"\n".join(slice_.raw.replace(b"\n", b" ") for slice_ in slices)
+    table = pyarrow.json.read_json(
+        pa.BufferReader(lines),
+        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        parse_options=pyarrow.json.ParseOptions(
+            explicit_schema=_SCHEMA, unexpected_field_behavior=unexpected
+        ),
+    )
+    if table.num_rows != len(slices):
+        raise _Unfit
+    return table
+
+
+def _tables(slices: list[Slice], read: pa.Table) -> LogprobTables:
+    tokens, alternatives = zip(*(_kind(slices, read, kind) for kind in KINDS), strict=True)
+    return {LOGPROBS.name: pa.concat_tables(tokens), TOP_LOGPROBS.name: pa.concat_tables(alternatives)}
+
+
+def _kind(slices: list[Slice], read: pa.Table, kind: str) -> tuple[pa.Table, pa.Table]:
+    lists = read.column(kind).combine_chunks()
+    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    owner, token_index = _positions(lists)
+    tokens = lists.flatten()
+    keys = {
+        "completion_id": pa.array([slice_.completion_id for slice_ in slices], pa.string()).take(owner),
+        "choice_index": pa.array([slice_.choice_index for slice_ in slices], pa.int64()).take(owner),
+        "kind": pa.repeat(pa.scalar(kind), len(tokens)),
+        "token_index": token_index,
+        "created_date": pa.array([slice_.created_date for slice_ in slices], pa.int32())
+        .cast(pa.date32())
+        .take(owner),
+    }
+    alternatives = tokens.field("top_logprobs")
+    token, rank = _positions(alternatives)
+    inner = {name: values.take(token) for name, values in keys.items()}
+    return (
+        _arrow(LOGPROBS, keys | _values(tokens)),
+        _arrow(TOP_LOGPROBS, inner | {"rank": rank} | _values(alternatives.flatten())),
+    )
+
+
+def _positions(lists: pa.ListArray) -> tuple[pa.Array, pa.Array]:
+    """For each element of all the lists: which list it is in, and where in it."""
+    owner = pc.list_parent_indices(lists)
+    starts = lists.offsets.slice(0, len(lists)).cast(pa.int64())
+    first = lists.offsets[0].as_py() if len(lists) else 0
+    return owner, pc.subtract(pa.arange(first, first + len(owner), 1), starts.take(owner))
+
+
+def _values(tokens: pa.StructArray) -> dict[str, pa.Array]:
+    logprob = tokens.field("logprob")
+    reach = pc.max(pc.abs(logprob)).as_py()
+    if reach is not None and not reach <= _EXACT:
+        raise _Unfit
+    return {"token": tokens.field("token"), "bytes": _blobs(tokens.field("bytes")), "logprob": logprob}
+
+
+def _blobs(lists: pa.ListArray) -> pa.Array:
+    """Lists of bytes as BLOBs: the same buffers, read as one value a list."""
+    if lists.values.null_count:
+        raise _Unfit
+    validity, offsets = lists.buffers()[:2]
+    data = lists.values.buffers()[1]
+    return pa.Array.from_buffers(
+        pa.binary(), len(lists), [validity, offsets, data], lists.null_count, lists.offset
+    )
+
+
+def _arrow(table: Table, columns: dict[str, pa.Array]) -> pa.Table:
+    names = table.schema.names[:-1]
+    return pa.table([columns[name] for name in names], names=names)
+
+
+def _salvage(raw: bytes) -> pa.Table:
+    """One row with whatever fits of an object that no reader takes; only misfits come this way."""
+    parts = fields(raw) or {}
+    row = {kind: [_token(token) for token in elements(parts.get(kind, b"null")) or []] for kind in KINDS}
+    return pa.Table.from_pylist([row], schema=_SCHEMA)
+
+
+def _token(token: Any) -> dict[str, Any]:
+    values = _alternative(token)
+    listed = elements(token.get("top_logprobs", b"null")) if isinstance(token, dict) else None
+    return values | {"top_logprobs": [_alternative(item) for item in listed or []]}
+
+
+def _alternative(token: Any) -> dict[str, Any]:
+    if not isinstance(token, dict):
+        return {}
+    kinds = (("token", fit.text), ("bytes", _byte_list), ("logprob", fit.number))
+    return {name: take(dict(token), name, kind, {}) for name, kind in kinds}
+
+
+def _byte_list(raw: bytes) -> list[int]:
+    values = loads(raw)
+    if isinstance(values, list) and all(type(value) is int and 0 <= value < 256 for value in values):
+        return values
+    raise fit.Misfit

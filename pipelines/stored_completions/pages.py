@@ -1,0 +1,149 @@
+"""JSON as it came, cut into raw slices: what is decoded is only what somebody asks for.
+
+A completion is light and ragged, its logprobs are heavy and regular. So a page is first cut into
+`{field: raw bytes}` per completion, by a typed decoder that skips values at memory speed, and each
+part is decoded later by whoever knows its shape. Slices keep every digit and every vendor field.
+
+Bodies that are not strict JSON but that Python's json reads (NaN, lone surrogates, control
+characters) are cut by a slower scanner into the same slices; `is_strict` tells them apart.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from stored_completions.errors import ServiceError
+
+Fields = dict[str, bytes]
+
+_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_anything = msgspec.json.Decoder()
+_skip = msgspec.json.Decoder(msgspec.Raw)
+_lenient = json.JSONDecoder(strict=False)
+_SPACE = re.compile(r"[ \t\n\r]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One list page: a `Fields` per completion, or the raw bytes of an element that is no object.
+
+    `has_more` is None where the server sent none; `size` is the body's length in bytes.
+    """
+
+    completions: list[Fields | bytes]
+    has_more: bool | None
+    size: int
+
+
+def read_page(body: bytes) -> Page:
+    """The page in `body`. ValueError: it is no JSON; ServiceError: it is JSON, but no list."""
+    envelope = fields(utf8(body))
+    data = None if envelope is None else envelope.get("data")
+    items = None if data is None else elements(data)
+    if envelope is None or items is None:
+        raise ServiceError(
+            "The server answered 200, but not with a list of completions: a proxy may have answered in its "
+            "place, or the base URL is not that of an API with stored completions. Check OPENAI_BASE_URL."
+        )
+    has_more = envelope.get("has_more", b"null")
+    return Page(items, None if has_more == b"null" else has_more == b"true", len(body))
+
+
+def utf8(body: bytes) -> bytes:
+    """`body` as valid UTF-8, surrogates that were encoded as bytes written as escapes; else ValueError."""
+    if body.isascii():
+        return body
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        text = body.decode("utf-8", "surrogatepass")
+        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+    return body
+
+
+def fields(raw: bytes) -> Fields | None:
+    """The members of a JSON object as raw slices; None if `raw` is JSON of another kind."""
+    try:
+        return {name: bytes(value) for name, value in _envelope.decode(raw).items()}
+    except msgspec.ValidationError:
+        return None
+    except msgspec.DecodeError:
+        text = raw.decode()
+        return dict(_members(text)) if isinstance(loads(raw), dict) else None
+
+
+def elements(raw: bytes) -> list[Fields | bytes] | None:
+    """The elements of a JSON array, objects cut into their members; None if `raw` is no array."""
+    try:
+        return [{name: bytes(value) for name, value in item.items()} for item in _objects.decode(raw)]
+    except msgspec.DecodeError:
+        slices = _slices(raw)
+        return None if slices is None else [_or_itself(item) for item in slices]
+
+
+def loads(raw: bytes) -> Any:
+    """The Python value of a slice, integers exact; ValueError if it is no JSON at all."""
+    try:
+        return _anything.decode(raw)
+    except msgspec.DecodeError:
+        return _lenient.decode(raw.decode())
+
+
+def is_strict(raw: bytes) -> bool:
+    """Whether DuckDB can store the slice as JSON: no NaN, no lone surrogate, no control character."""
+    try:
+        _skip.decode(raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _or_itself(raw: bytes) -> Fields | bytes:
+    cut = fields(raw)
+    return raw if cut is None else cut
+
+
+def _slices(raw: bytes) -> list[bytes] | None:
+    try:
+        return [bytes(item) for item in _array.decode(raw)]
+    except msgspec.ValidationError:
+        return None
+    except msgspec.DecodeError:
+        return list(_items(raw.decode())) if isinstance(loads(raw), list) else None
+
+
+def _members(text: str) -> Iterator[tuple[str, bytes]]:
+    """Name and slice of each member of the object in `text`, which is known to be well-formed."""
+    at = _space(text, text.index("{") + 1)
+    while text[at] != "}":
+        name, at = _lenient.raw_decode(text, at)
+        start = _space(text, text.index(":", at) + 1)
+        _, end = _lenient.raw_decode(text, start)
+        yield name, text[start:end].encode()
+        at = _next(text, end)
+
+
+def _items(text: str) -> Iterator[bytes]:
+    """The slice of each element of the array in `text`, which is known to be well-formed."""
+    at = _space(text, text.index("[") + 1)
+    while text[at] != "]":
+        _, end = _lenient.raw_decode(text, at)
+        yield text[at:end].encode()
+        at = _next(text, end)
+
+
+def _next(text: str, at: int) -> int:
+    at = _space(text, at)
+    return _space(text, at + 1) if text[at] == "," else at
+
+
+def _space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at

@@ -1,0 +1,28 @@
+"""What every test shares: where the recorded corpus is, and hypothesis without surprises."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile(
+    "default", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def shared() -> Path:
+    """The folder of recorded traffic; it is beside the checkout where there is one."""
+    return Path(os.environ.get("STORED_COMPLETIONS_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    folder = shared() / "corpus"
+    if not folder.is_dir():
+        pytest.skip(f"NO RECORDED CORPUS at {folder}: the tests on real recorded traffic did not run")
+    return folder

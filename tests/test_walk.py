@@ -1,0 +1,332 @@
+"""The walk as a property: any account, any server of the kinds that were met, exactly its rows."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stored_completions.cursor import Cursor, Mark, Settled, Trail
+from stored_completions.errors import LimitTooLarge, NoProgress
+from stored_completions.walk import Listed, Pace, Walk
+
+NOW = 1_760_000_000
+PACE = Pace(page_size=5, short=60, long=600, long_every=600)
+
+
+@dataclass
+class Row:
+    id: str
+    created: int
+    visible_at: int = 0
+    deleted_at: int | None = None
+
+
+@dataclass
+class Server:
+    """An account behind the API, with a clock that moves as requests come in."""
+
+    rows: list[Row]
+    clock: int = NOW
+    tick: int = 0
+    positional: bool = False
+    vanished: str = "error"
+    max_limit: int = 10_000
+    clamps: bool = False
+    has_date: bool = True
+    has_has_more: bool = True
+    always_more: bool = False
+    shuffle: random.Random = field(default_factory=lambda: random.Random(0))
+    requests: int = 0
+    _stable: dict[str, float] = field(default_factory=dict)
+
+    def visible(self) -> list[Row]:
+        return [
+            row
+            for row in self.rows
+            if row.visible_at <= self.clock and (row.deleted_at is None or row.deleted_at > self.clock)
+        ]
+
+    def page(self, after: str | None, limit: int) -> tuple[list[Listed], bool | None, int | None] | None:
+        """A page; None when the cursor is refused. Raises LimitTooLarge."""
+        self.requests += 1
+        self.clock += self.tick
+        if limit > self.max_limit:
+            if not self.clamps:
+                raise LimitTooLarge("limit")
+            limit = self.max_limit
+        rows = sorted(self.visible(), key=lambda row: (row.created, self._order(row)))
+        if after is not None:
+            at = next((at for at, row in enumerate(rows) if row.id == after), None)
+            if at is None and self.vanished == "error":
+                return None
+            if at is None:
+                rows = rows if self.vanished == "restart" else []
+            elif self.positional:
+                rows = rows[at + 1 :]
+            else:
+                rows = [row for row in rows if row.created > rows[at].created]
+        has_more = len(rows) > limit or (self.always_more and len(rows) == limit)
+        page = [Listed(row.id, row.created) for row in rows[:limit]]
+        return page, has_more if self.has_has_more else None, self.clock if self.has_date else None
+
+    def _order(self, row: Row) -> float:
+        if self.positional:
+            return self._stable.setdefault(row.id, self.shuffle.random())
+        return self.shuffle.random()
+
+
+def run(
+    server: Server, cursor: Cursor, pace: Pace = PACE, max_pages: int | None = None
+) -> tuple[set[str], Walk]:
+    """One walk, cut after `max_pages`: the ids that came out, and the walk."""
+    walk = Walk(cursor, pace, server.clock)
+    found: set[str] = set()
+    pages = 0
+    while walk.request is not None and (max_pages is None or pages < max_pages):
+        try:
+            answer = server.page(walk.request.after, walk.request.limit)
+        except LimitTooLarge as refusal:
+            walk.limit_refused(refusal)
+            continue
+        pages += 1
+        assert server.requests < 100_000, "the walk does not end"
+        if answer is None:
+            walk.cursor_gone()
+            continue
+        page, has_more, date = answer
+        found |= {page[at].key for at in walk.take(page, has_more, date)}
+    return found, walk
+
+
+def saved(walk: Walk) -> Cursor:
+    return Cursor.from_json(walk.cursor.as_json())
+
+
+def account(*per_second: int, start: int = NOW - 100_000) -> list[Row]:
+    """`per_second[i]` rows in the i-th second."""
+    return [
+        Row(f"c{second}-{row}", start + second)
+        for second, rows in enumerate(per_second)
+        for row in range(rows)
+    ]
+
+
+accounts = st.lists(st.integers(0, 7), max_size=40).map(lambda counts: account(*counts))
+seeds = st.integers(0, 10**6).map(random.Random)
+servers = st.fixed_dictionaries(
+    {
+        "positional": st.booleans(),
+        "clamps": st.booleans(),
+        "has_date": st.booleans(),
+        "has_has_more": st.booleans(),
+        "always_more": st.booleans(),
+        "shuffle": seeds,
+    }
+)
+
+
+@given(accounts, st.integers(1, 120), servers)
+def test_any_account_comes_out_exactly(rows: list[Row], page_size: int, kind: dict[str, object]) -> None:
+    found, walk = run(Server(rows, **kind), Cursor(), Pace(page_size=page_size))  # type: ignore[arg-type]
+    assert found == {row.id for row in rows}
+    assert walk.request is None
+    assert walk.incomplete == []
+
+
+@given(accounts, st.integers(1, 20), servers, st.integers(1, 4))
+def test_any_cut_resumes_and_ends(rows: list[Row], page_size: int, kind: dict[str, object], cut: int) -> None:
+    server = Server(rows, **kind)  # type: ignore[arg-type]
+    cursor, found = Cursor(), set()
+    for _ in range(2_000):
+        some, walk = run(server, cursor, Pace(page_size=page_size), max_pages=cut + 4)
+        found |= some
+        cursor = saved(walk)
+        if walk.request is None:
+            break
+    assert walk.request is None
+    assert found == {row.id for row in rows}
+
+
+late_accounts = st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 590)), max_size=60)
+
+
+@given(late_accounts, st.integers(1, 12), servers, st.lists(st.integers(1, 900), min_size=1, max_size=12))
+def test_rows_that_appear_late_within_the_window_are_found(
+    late: list[tuple[int, int]], page_size: int, kind: dict[str, object], gaps: list[int]
+) -> None:
+    rows = [Row(f"c{n}", NOW + at, NOW + at + delay) for n, (at, delay) in enumerate(late)]
+    server = Server(rows, **(kind | {"has_date": True}))  # type: ignore[arg-type]
+    pace = Pace(page_size=page_size, short=60, long=600, long_every=600)
+    cursor, found = Cursor(), set()
+    for gap in [*gaps, 5_000, 700]:
+        server.clock += gap
+        some, walk = run(server, cursor, pace)
+        found |= some
+        cursor = saved(walk)
+    assert found == {row.id for row in rows}
+
+
+@given(
+    accounts,
+    st.integers(1, 12),
+    servers,
+    st.sampled_from(["error", "restart", "empty"]),
+    seeds,
+)
+def test_deletions_hide_no_other_row(
+    rows: list[Row], page_size: int, kind: dict[str, object], vanished: str, chance: random.Random
+) -> None:
+    """Rows vanish between and within walks, the cursor's own among them."""
+    server = Server(rows, vanished=vanished, tick=1, **kind)  # type: ignore[arg-type]
+    for row in rows:
+        if chance.random() < 0.3:
+            row.deleted_at = NOW + chance.randrange(200)
+    later = [Row(f"n{n}", NOW + n) for n in range(10)]
+    server.rows = rows + [Row(row.id, row.created, row.created) for row in later]
+    cursor, found = Cursor(), set()
+    for _ in range(3):
+        some, walk = run(server, cursor, Pace(page_size=page_size, short=60, long=600, long_every=600))
+        found |= some
+        cursor = saved(walk)
+        server.clock += 1_000
+    assert {row.id for row in server.visible()} <= found
+
+
+@given(accounts, st.integers(1, 12), servers)
+def test_a_future_time_hides_nothing_that_comes_later(
+    rows: list[Row], page_size: int, kind: dict[str, object]
+) -> None:
+    server = Server([*rows, Row("future", NOW + 10**7)], **(kind | {"has_date": True}))  # type: ignore[arg-type]
+    _, walk = run(server, Cursor(), Pace(page_size=page_size))
+    server.clock += 50_000
+    server.rows.append(Row("after", NOW + 40_000))
+    found, walk = run(server, saved(walk), Pace(page_size=page_size))
+    assert "after" in found
+    assert walk.cursor.newest == NOW + 40_000
+
+
+@pytest.mark.parametrize("page_size", [1, 7, 20, 100])
+def test_three_rows_a_second(page_size: int) -> None:
+    rows = account(*[3] * 100)
+    found, _ = run(Server(rows), Cursor(), Pace(page_size=page_size))
+    assert len(found) == 300
+
+
+@pytest.mark.parametrize("clamps", [True, False])
+def test_a_second_larger_than_any_page_is_named_and_passed(clamps: bool) -> None:
+    rows = account(2, 50, 2)
+    server = Server(rows, max_limit=20, clamps=clamps)
+    found, walk = run(server, Cursor(), Pace(page_size=20))
+    assert {row.id for row in rows if row.created != rows[2].created} <= found
+    assert walk.incomplete == [rows[2].created]
+
+
+def test_a_refused_page_size_falls_back_to_what_is_always_taken() -> None:
+    rows = account(*[1] * 50)
+    found, _ = run(Server(rows, max_limit=20), Cursor(), Pace(page_size=100))
+    assert len(found) == 50
+
+
+def test_a_server_that_ignores_the_cursor_is_an_error() -> None:
+    page = [Listed("a", NOW), Listed("b", NOW + 1)]
+    walk = Walk(Cursor(), PACE, NOW)
+    with pytest.raises(NoProgress, match="would never end"):
+        for _ in range(100):
+            walk.take(page, True, NOW + 5)
+
+
+def test_one_row_repeated_for_ever_is_an_error() -> None:
+    walk = Walk(Cursor(), PACE, NOW)
+    with pytest.raises(NoProgress, match="same page"):
+        for _ in range(100):
+            walk.take([Listed("a", NOW)], True, NOW)
+
+
+def test_newest_first_in_spite_of_order_is_an_error() -> None:
+    walk = Walk(Cursor(), PACE, NOW)
+    with pytest.raises(NoProgress, match="oldest first"):
+        walk.take([Listed("b", NOW + 1), Listed("a", NOW)], True, NOW)
+
+
+def test_newest_first_is_no_matter_on_a_single_page() -> None:
+    walk = Walk(Cursor(), PACE, NOW)
+    assert walk.take([Listed("b", NOW + 1), Listed("a", NOW)], False, NOW) == [0, 1]
+
+
+def test_settled_follows_the_servers_clock_and_only_at_the_end() -> None:
+    server = Server(account(*[1] * 30, start=NOW - 29))
+    _, walk = run(server, Cursor(), PACE, max_pages=2)
+    assert walk.cursor.settled == Settled()
+    assert walk.cursor.started_at == NOW
+    server.clock += 40
+    _, walk = run(server, saved(walk), PACE)
+    assert walk.cursor.settled == Settled(NOW - 61, NOW - 601)
+    assert walk.cursor.started_at is None
+    assert walk.cursor.position == Mark(NOW, "c29-0")
+
+
+def test_nothing_new_costs_the_pages_of_the_look_back() -> None:
+    server = Server(account(*[1] * 1_000, start=NOW - 10_000))
+    _, walk = run(server, Cursor(), Pace())
+    server.requests = 0
+    run(server, saved(walk), Pace())
+    assert server.requests == 1
+
+
+def test_a_clock_that_ran_backwards_reads_again_from_where_it_is() -> None:
+    server = Server(account(*[1] * 100, start=NOW - 99), clock=NOW + 100_000)
+    _, walk = run(server, Cursor(), PACE)
+    server.clock = NOW
+    server.rows.append(Row("late", NOW - 50))
+    found, _ = run(server, saved(walk), PACE)
+    assert "late" in found
+
+
+def test_rows_without_a_usable_time_or_id_come_out_too() -> None:
+    walk = Walk(Cursor(), PACE, NOW)
+    page = [Listed("a", None), Listed("b", NOW - 9), Listed("x", None, has_id=False), Listed("c", NOW - 8)]
+    assert walk.take(page, False, NOW) == [0, 1, 2, 3]
+    assert walk.cursor.trail == (Mark(NOW - 9, "b"), Mark(NOW - 8, "c"))
+
+
+def test_heavy_pages_shrink_the_page_size_and_light_ones_restore_it() -> None:
+    walk = Walk(Cursor(), Pace(page_size=100), NOW)
+    walk.take([Listed(f"a{n}", NOW - 1000 + n) for n in range(100)], True, NOW, size=320_000_000)
+    assert walk.request is not None
+    assert walk.request.limit == 10
+    walk.take([Listed(f"b{n}", NOW - 900 + n) for n in range(10)], True, NOW, size=1_000)
+    assert walk.request is not None
+    assert walk.request.limit == 20
+
+
+def test_the_trail_stays_short_and_keeps_both_ends() -> None:
+    trail = Trail(())
+    for second in range(0, 3_000_000, 100):
+        trail.add([Mark(second, f"c{second}")], second)
+    marks = trail.marks()
+    assert len(marks) < 150
+    assert marks[0].created == 0
+    assert marks[-1].created == 2_999_900
+    newest = trail.before(2_999_900 - 600)
+    assert newest is not None
+    assert newest.created > 2_999_900 - 900
+
+
+def test_look_back_reads_each_row_about_four_times_on_a_busy_account() -> None:
+    """Synced every 5 minutes, windows of 10 and 60 minutes: the promise of the two windows."""
+    pace = Pace()
+    hours = 4
+    rows = [Row(f"c{n}", NOW + n * 6, NOW + n * 6 + 5) for n in range(hours * 600)]
+    server = Server(rows)
+    cursor, read = Cursor(), 0
+    for _ in range(hours * 12):
+        server.clock += 300
+        walk = Walk(cursor, pace, server.clock)
+        while walk.request is not None:
+            answer = server.page(walk.request.after, walk.request.limit)
+            assert answer is not None
+            read += len(walk.take(*answer))
+        cursor = saved(walk)
+    assert 3 < read / len(rows) < 5
