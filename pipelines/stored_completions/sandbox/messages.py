@@ -1,0 +1,43 @@
+"""The shape in which input messages are stored."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from stored_completions.sandbox.answers import Item
+from stored_completions.sandbox.rows import Message, Row
+
+_PART: dict[str, Any] = {"type": "text", "text": None, "image_url": None, "input_audio": None, "file": None}
+
+
+def stored_messages(row: Row) -> list[Item]:
+    """A row's input messages with their ids, `<completion id>-<n>`."""
+    sent = row.messages() if callable(row.messages) else row.messages or []
+    stored = [_stored(message, f"{row.id}-{number}") for number, message in enumerate(sent)]
+    return [(message["id"], json.dumps(message).encode()) for message in stored]
+
+
+def _stored(message: Message, message_id: str) -> dict[str, Any]:
+    """As recorded: parts carry every kind's field, and their texts joined are the content."""
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return {
+            "id": message_id,
+            "role": None,
+            "content": None,
+            "content_parts": None,
+            "name": None,
+            **message,
+        }
+    return {
+        "id": message_id,
+        **message,
+        "content": " ".join(_text(part) for part in parts),
+        "content_parts": [{**_PART, **part} for part in parts],
+        "name": message.get("name"),
+    }
+
+
+def _text(part: Mapping[str, Any]) -> str:
+    text = part.get("text")
+    return text if isinstance(text, str) else ""
