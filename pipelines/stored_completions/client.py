@@ -458,8 +458,8 @@ def _check_url(text: str, insecure_http: bool) -> None:
         )
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise UsageError(f"The base URL (OPENAI_BASE_URL) is wrong: {error}.") from error
+    except httpx.InvalidURL:
+        raise UsageError("The base URL (OPENAI_BASE_URL) has a host or port that is none.") from None
     if url.scheme == "http" and not insecure_http and not _is_loopback(url.host):
         raise UsageError(
             f"http://{url.host} would carry the key unencrypted: use https, or --insecure-http on a network "
