@@ -1,6 +1,9 @@
 """Every check is silent on what a sync may leave behind, and loud on a row made to break it."""
 
+import gzip
+import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +11,9 @@ from duckdb import DuckDBPyConnection
 
 from given import Row, at, insert, warehouse
 from stored_completions import models
+from stored_completions.completions import Rows, item
 from stored_completions.models import CheckResult
+from stored_completions.pages import fields
 
 DAY = date(2025, 3, 1)
 METADATA = '{"team": "x", "n":1}'
@@ -200,6 +205,35 @@ def test_all_failing_rows_are_counted_and_a_few_are_shown() -> None:
     result = result_of(connection, "orphaned_children")
     assert (result.failing_rows, len(result.sample)) == (9, 5)
     assert result.description.startswith("Every row belongs to a row above it")
+
+
+def test_a_check_leaves_the_connection_ready_for_the_next_query() -> None:
+    connection = good()
+    models.run_checks(connection)
+    assert connection.sql("select 1").fetchall() == [(1,)]
+
+
+def test_no_check_takes_real_traffic_for_a_fault(corpus: Path) -> None:
+    """Recorded completions of dozens of servers, whose totals, indexes and metadata are as odd as they come."""
+    connection = warehouse(sources=[{"source": "default"}])
+    for table, loaded in recorded(corpus).tables("load"):
+        connection.register("loaded", loaded)
+        connection.execute(f"insert into chat.{table.name} from loaded")
+    assert {result.name: result.sample for result in models.run_checks(connection)} == dict.fromkeys(
+        BREAKS, ()
+    )
+
+
+def recorded(corpus: Path) -> Rows:
+    loaded = Rows("default", now=0)
+    for name in ("recorded.ndjson.gz", "assembled_logprobs.ndjson.gz"):
+        with gzip.open(corpus / name, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines):
+                body = json.loads(line)["body"] | {"id": f"{name}-{number}"}
+                listed = item(fields(json.dumps(body).encode()) or {})
+                assert listed
+                loaded.add(listed)
+    return loaded
 
 
 def result_of(connection: DuckDBPyConnection, check: str) -> CheckResult:

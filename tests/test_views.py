@@ -221,13 +221,28 @@ def test_daily_usage(chat: DuckDBPyConnection) -> None:
     ]
 
 
-def test_a_cached_share_of_no_input_is_unknown() -> None:
+@pytest.mark.parametrize(
+    ("prompt_and_cached", "share"),
+    [
+        ([(0, 0)], None),
+        ([(0, 0), (8, 2)], 0.25),
+        ([(8, 2), (None, 7), (90, None)], 0.25),
+        ([(8, 2), (10, 11)], 0.25),
+        ([(10, 11)], None),
+    ],
+)
+def test_a_cached_share_is_that_of_the_completions_that_say(
+    prompt_and_cached: list[tuple[int | None, int | None]], share: float | None
+) -> None:
     connection = warehouse(
-        completions=[{"completion_id": "a"}],
-        usage=[{"completion_id": "a", "prompt_tokens": 0, "cached_tokens": 0}],
+        completions=[{"completion_id": str(at)} for at in range(len(prompt_and_cached))],
+        usage=[
+            {"completion_id": str(at), "prompt_tokens": prompt, "cached_tokens": cached}
+            for at, (prompt, cached) in enumerate(prompt_and_cached)
+        ],
     )
     models.create_views(connection)
-    assert rows(connection, "select cached_share from marts.daily_usage") == [{"cached_share": None}]
+    assert rows(connection, "select cached_share from marts.daily_usage") == [{"cached_share": share}]
 
 
 def test_finish_reasons(chat: DuckDBPyConnection) -> None:

@@ -172,8 +172,7 @@ def _quoted(text: str) -> str:
 
 
 def _count(connection: DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(f"select count(*) from (\n{sql}\n)").fetchone()
-    return int(row[0]) if row else 0
+    return int(connection.execute(f"select count(*) from (\n{sql}\n)").fetchall()[0][0])
 
 
 def _rows(connection: DuckDBPyConnection, sql: str) -> list[dict[str, object]]:
@@ -182,5 +181,5 @@ def _rows(connection: DuckDBPyConnection, sql: str) -> list[dict[str, object]]:
 
 
 def _column_names(connection: DuckDBPyConnection, sql: str) -> list[str]:
-    connection.execute(f"select * from (\n{sql}\n) limit 0")
-    return [str(column[0]) for column in connection.description or ()]
+    described = connection.execute(f"describe (\n{sql}\n)").fetchall()
+    return [str(row[0]) for row in described]

@@ -22,7 +22,8 @@
 --   rejected_prediction_tokens   predicted tokens that were not used, part of completion_tokens
 --   completions_without_usage    completions without any counter: in no sum
 --   completions_without_details  completions with totals only: in no sum from cached_tokens on
---   cached_share                 cached_tokens as a part of prompt_tokens, over the completions that sent both
+--   cached_share                 cached_tokens as a part of prompt_tokens, 0 to 1, over the completions that say (both sent,
+--                               and cached_tokens not the larger: some servers do not count it as input)
 with completions as (
     select * from chat.completions
 ),
@@ -61,7 +62,7 @@ counters as (
             usage.accepted_prediction_tokens,
             usage.rejected_prediction_tokens
         ) is not null as has_details,
-        usage.cached_tokens is not null and usage.prompt_tokens is not null as says_cached
+        usage.cached_tokens <= usage.prompt_tokens as says_cached
     from completions
     left join usage on usage.completion_id = completions.completion_id
 )
