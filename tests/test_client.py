@@ -429,7 +429,6 @@ class TestWaits:
             {"retry_after": "0"},
             {"retry_after": "-5"},
             {"retry_after": "nan"},
-            {"retry_after": "inf"},
             {"retry_after": "later"},
             {"retry_after": "Tue, 16 Sep 2025 11:00:00 GMT", "date": NOON},
             {"retry_after": "Tue, 16 Sep 2025 11:00:00 GMT"},
@@ -456,7 +455,8 @@ class TestWaits:
             ({"retry_after": "121"}, "121 s"),
             ({"retry_after_ms": "3600000"}, "3600 s"),
             ({"retry_after": "Wed, 17 Sep 2025 12:00:00 GMT", "date": NOON}, "86400 s"),
-            ({"retry_after": "9" * 400}, "inf s"),
+            ({"retry_after": "1e6"}, "1000000 s"),
+            ({"retry_after": "inf"}, "inf s"),
         ],
     )
     def test_too_long_to_wait_is_final_at_once(

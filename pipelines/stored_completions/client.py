@@ -25,8 +25,15 @@ from urllib.parse import quote, urlencode
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from . import __version__
-from .errors import AccessError, CursorGone, LimitTooLarge, NotFound, ServiceError, UsageError
+from stored_completions import __version__
+from stored_completions.errors import (
+    AccessError,
+    CursorGone,
+    LimitTooLarge,
+    NotFound,
+    ServiceError,
+    UsageError,
+)
 
 T = TypeVar("T")
 
@@ -537,7 +544,11 @@ def _asked_wait(headers: httpx.Headers) -> float:
 
 
 def _number(text: str | None) -> float | None:
-    return float(text) if text and re.fullmatch(r"\d+(\.\d*)?", text.strip(), re.A) else None
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if number >= 0 else None
 
 
 def _unix_seconds(date: str | None) -> int | None:
