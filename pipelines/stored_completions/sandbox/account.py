@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import msgspec
 
-from stored_completions.sandbox.generate import UNTIL, generate
-from stored_completions.sandbox.rows import Message, Ordered, Row
+from .generate import UNTIL, generate
+from .rows import Message, Ordered, Row
 
 _LONGEST_INTEGER = 4000
 

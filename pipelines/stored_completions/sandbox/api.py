@@ -9,13 +9,13 @@ from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-from stored_completions.sandbox import answers, listing
-from stored_completions.sandbox.account import Account
-from stored_completions.sandbox.answers import Answer, RequestError
-from stored_completions.sandbox.clock import Clock
-from stored_completions.sandbox.messages import stored_messages
-from stored_completions.sandbox.rows import Row
-from stored_completions.sandbox.rules import Rules
+from . import answers, listing
+from .account import Account
+from .answers import Answer, RequestError
+from .clock import Clock
+from .messages import stored_messages
+from .rows import Row
+from .rules import Rules
 
 _COMPLETIONS = r"(?:/openai)?/v1/chat/completions"
 _ENDPOINTS: tuple[tuple[re.Pattern[str], dict[str, str]], ...] = (

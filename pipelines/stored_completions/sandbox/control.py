@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from stored_completions.sandbox import answers
-from stored_completions.sandbox.answers import Answer
-from stored_completions.sandbox.api import Request, kind
-from stored_completions.sandbox.faults import Fault
+from . import answers
+from .answers import Answer
+from .api import Request, kind
+from .faults import Fault
 
 if TYPE_CHECKING:
-    from stored_completions.sandbox.server import Sandbox
+    from .server import Sandbox
 
 
 def control(sandbox: "Sandbox", request: Request) -> Answer:

@@ -9,8 +9,8 @@ from email.utils import formatdate
 from threading import Lock
 from typing import Any, Literal
 
-from stored_completions.sandbox import answers
-from stored_completions.sandbox.answers import Answer
+from . import answers
+from .answers import Answer
 
 _MESSAGES = {
     400: "The request was malformed.",

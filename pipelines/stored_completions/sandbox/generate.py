@@ -9,12 +9,12 @@ from zlib import crc32
 
 import msgspec
 
-from stored_completions.sandbox import timetable, words
-from stored_completions.sandbox.rows import Row
-from stored_completions.sandbox.spoken import KINDS, Spoken, random_id, weighed
-from stored_completions.sandbox.threads import Thread, mix
-from stored_completions.sandbox.tokens import Tokens
-from stored_completions.sandbox.words import Feature
+from . import timetable, words
+from .rows import Row
+from .spoken import KINDS, Spoken, random_id, weighed
+from .threads import Thread, mix
+from .tokens import Tokens
+from .words import Feature
 
 UNTIL = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp())
 

@@ -7,11 +7,11 @@ from itertools import islice
 from random import Random
 from typing import Self
 
-from stored_completions.sandbox import answers
-from stored_completions.sandbox.account import Account
-from stored_completions.sandbox.answers import Answer, Item, RequestError
-from stored_completions.sandbox.rows import Ordered, Row
-from stored_completions.sandbox.rules import Rules
+from . import answers
+from .account import Account
+from .answers import Answer, Item, RequestError
+from .rows import Ordered, Row
+from .rules import Rules
 
 _DEFAULT_LIMIT = 20
 _METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
@@ -43,18 +43,17 @@ def list_completions(
     `dice` shuffles the rows of each second: OpenAI's own order within one is not stable.
     """
     paging = Paging.read(query, rules, default_order="desc")
+    model, metadata = query.get("model"), _metadata(query)
     with account.lock:
-        rows = account.rows(query.get("model"), _metadata(query))
         cursor = account.row(paging.after, now) if paging.after is not None else None
         if paging.after is not None and cursor is None and _ends(paging.after, rules):
             return _page([], paging.limit, rules)
-        ordered = (
-            _by_second(rows, cursor, paging, dice)
-            if rules.cursor == "seconds"
-            else _by_place(rows, cursor, paging)
-        )
-        visible = (row for row in ordered if row.is_visible(now))
-        items = [(row.id, row.body) for row in islice(visible, paging.limit + 1)]
+        if rules.cursor == "seconds":
+            ordered = _by_second(account.rows(model, metadata), cursor, paging, dice)
+        else:
+            ordered = _by_place(account.rows(), cursor, paging)
+        fitting = (row for row in ordered if row.is_visible(now) and row.matches(model, metadata))
+        items = [(row.id, row.body) for row in islice(fitting, paging.limit + 1)]
     return _page(items, paging.limit, rules)
 
 

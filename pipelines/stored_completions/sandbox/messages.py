@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from stored_completions.sandbox.answers import Item
-from stored_completions.sandbox.rows import Message, Row
+from .answers import Item
+from .rows import Message, Row
 
 _PART: dict[str, Any] = {"type": "text", "text": None, "image_url": None, "input_audio": None, "file": None}
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from stored_completions.sandbox.account import Account
-from stored_completions.sandbox.server import Sandbox
+from .account import Account
+from .server import Sandbox
 
 
 def serve(account: Account, *, port: int = 0, announce: Callable[[str], None], **options: Any) -> None:

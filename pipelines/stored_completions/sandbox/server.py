@@ -15,14 +15,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from stored_completions.sandbox import answers
-from stored_completions.sandbox.account import Account
-from stored_completions.sandbox.answers import Answer
-from stored_completions.sandbox.api import Api, Request
-from stored_completions.sandbox.clock import Clock
-from stored_completions.sandbox.control import control
-from stored_completions.sandbox.faults import Fault, Faults
-from stored_completions.sandbox.rules import Rules
+from . import answers
+from .account import Account
+from .answers import Answer
+from .api import Api, Request
+from .clock import Clock
+from .control import control
+from .faults import Fault, Faults
+from .rules import Rules
 
 _LOOPBACK = "127.0.0.1"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -170,13 +170,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(self._head(answers.method_not_allowed(["GET"]), 0.0))
 
     def _request(self) -> Request:
-        url = urlsplit(self.path)
+        url, length = urlsplit(self.path), self.headers.get("Content-Length", "")
         return Request(
             method=self.command,
             path=url.path,
             query=dict(parse_qsl(url.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(int(self.headers["Content-Length"] or 0)),
+            body=self.rfile.read(int(length) if length.isdigit() else 0),
         )
 
     def _head(self, answer: Answer, seconds: float) -> bytes:

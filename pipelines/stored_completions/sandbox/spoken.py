@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from stored_completions.sandbox import words
-from stored_completions.sandbox.threads import Thread
-from stored_completions.sandbox.tokens import Tokens
+from . import words
+from .threads import Thread
+from .tokens import Tokens
 
 SEARCH = "gpt-4o-search-preview-2025-03-11"
 AUDIO = "gpt-4o-audio-preview-2024-12-17"

@@ -7,8 +7,8 @@ they are made again when somebody asks for them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stored_completions.sandbox.rows import Message
-from stored_completions.sandbox.words import Feature
+from .rows import Message
+from .words import Feature
 
 _MASK = (1 << 64) - 1
 _PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
