@@ -7,7 +7,8 @@ since 1970, UTC. Logprobs are not looked at here: their raw slices are handed to
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b, sha256
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 import pyarrow as pa
@@ -80,8 +81,16 @@ class Item:
 
     completion_id: str
     created: int | None
-    row_hash: str
     fields: Fields
+
+    @cached_property
+    def row_hash(self) -> str:
+        """Hash of the object as sent; the order of its fields and of its metadata does not matter."""
+        digest = blake2b(digest_size=16)
+        for name in sorted(self.fields):
+            digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
+            digest.update(_sorted_pairs(self.fields[name]) if name == "metadata" else self.fields[name])
+        return digest.hexdigest()
 
 
 def item(listed: Fields | bytes) -> Item | None:
@@ -93,7 +102,7 @@ def item(listed: Fields | bytes) -> Item | None:
     completion_id = take(id_fields, "id", fit.text, problems)
     if not completion_id:
         return None
-    return Item(completion_id, created_second(listed), row_hash(listed), listed)
+    return Item(completion_id, created_second(listed), listed)
 
 
 def created_second(listed: Fields) -> int | None:
@@ -103,15 +112,6 @@ def created_second(listed: Fields) -> int | None:
         return None if isinstance(value, bool) or value is None else int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def row_hash(listed: Fields) -> str:
-    """Hash of the object as sent; the order of its fields and of its metadata does not matter."""
-    digest = blake2b(digest_size=16)
-    for name in sorted(listed):
-        digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
-        digest.update(_sorted_pairs(listed[name]) if name == "metadata" else listed[name])
-    return digest.hexdigest()
 
 
 def _sorted_pairs(raw: bytes) -> bytes:
@@ -164,11 +164,9 @@ class Rows:
         )
         self._rows["completions"].append((key[0], created, key[1], *values, fit.dumps(extra), *ours))
 
-    def set_aside(self, listed: Fields | bytes, reason: str) -> None:
-        """Puts an object that cannot be loaded into quarantine, whole."""
-        text = body(listed)
-        row = (sha256(text.encode()).hexdigest(), self._source, reason, text, self._now)
-        self._rows["quarantine"].append(row)
+    def set_aside(self, digest: str, text: str, reason: str) -> None:
+        """Puts an object that cannot be loaded into quarantine, whole; `digest` is the SHA-256 of its text."""
+        self._rows["quarantine"].append((digest, self._source, reason, text, self._now))
 
     def end_page(self) -> None:
         """Turns the logprobs gathered so far into columns, so that the page's bytes can go."""

@@ -1,0 +1,51 @@
+"""`last_run.json`: the runs that found nothing new, and where their walks stand.
+
+A run that changes nothing writes nothing to the warehouse. It is noted here, per warehouse file,
+enters `sync_runs` with the next change, and its cursor saves the next run the same reading again.
+The cursor only counts while the warehouse still stands where that run found it.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from stored_completions.warehouse import Files
+
+_MOST_RUNS = 10_000
+
+
+@dataclass
+class Notes:
+    """What is noted of one warehouse: the last run, those not yet in it, cursors by `basis`."""
+
+    last: dict[str, Any] | None = None
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    basis: str | None = None
+    cursors: dict[str, Any] = field(default_factory=dict)
+
+
+def read(files: Files) -> Notes:
+    """The notes of this warehouse; empty ones if there are none or they cannot be read."""
+    noted = _all(files.journal).get(files.published.name)
+    return Notes(**noted) if isinstance(noted, dict) else Notes()
+
+
+def write(files: Files, notes: Notes) -> None:
+    """Replaces the notes of this warehouse, in one step."""
+    notes.runs = notes.runs[-_MOST_RUNS:]
+    with FileLock(files.journal.with_suffix(".lock")):
+        everything = _all(files.journal) | {files.published.name: vars(notes)}
+        new = files.journal.with_suffix(".new")
+        new.write_text(json.dumps(everything, indent=1))
+        new.replace(files.journal)
+
+
+def _all(path: Path) -> dict[str, Any]:
+    try:
+        noted = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}

@@ -1,0 +1,84 @@
+"""The dlt source: the only module that knows dlt's decorators, hints and state.
+
+`stored_completions` is the source of a plain dlt pipeline, on any destination that dlt can merge
+into. `sync` hands it rounds of its own instead, each a run with its cursor.
+
+Every table is a root of its own and is loaded as Arrow under its natural key. `delete-insert` is
+the one strategy that is exactly-once when a load dies half way; rounds of rows that the warehouse
+does not have are appended, which `store.recover` makes exactly-once too.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import dlt
+from dlt.extract import DltResource
+
+from stored_completions.client import Client, Endpoint
+from stored_completions.cursor import Cursor
+from stored_completions.reader import Filter, cursor_key, pages
+from stored_completions.rounds import Round
+from stored_completions.store import PIPELINE, RESOURCE
+from stored_completions.tables import TABLES
+from stored_completions.walk import Pace, Walk
+
+_MERGE = {"disposition": "merge", "strategy": "delete-insert"}
+
+
+@dlt.source(name=PIPELINE, section=PIPELINE, max_table_nesting=0)
+def stored_completions(
+    api_key: str = dlt.secrets.value,
+    base_url: str = "https://api.openai.com/v1",
+    organization: str | None = None,
+    project: str | None = None,
+    api_version: str | None = None,
+    model: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    max_pages: int | None = None,
+) -> DltResource:
+    """Stored chat completions since the last run, as tables of schema `chat`.
+
+    One run is one load package: bound a large first run with `max_pages`; the next goes on there.
+    `model` and `metadata` filter on the server; each filter has a cursor of its own.
+    """
+    endpoint = Endpoint(api_key, base_url, organization, project, api_version)
+    query = Filter(model, metadata or {})
+    key = cursor_key(endpoint.base_url, query, "default")
+
+    def read(cursor: Cursor) -> Iterator[Round]:
+        round_ = Round("default", time.time_ns() // 1000, ())
+        with Client(endpoint) as client:
+            walk = Walk(cursor, Pace(), int(time.time()))
+            for taken in pages(client, walk, query, max_pages):
+                round_.add(taken, lambda *_: {})
+        yield round_
+
+    return _resource(key, read, _MERGE)
+
+
+@dlt.source(name=PIPELINE, section=PIPELINE, max_table_nesting=0)
+def loaded_round(key: str, round_: Round) -> DltResource:
+    """One round that was read already: appended if all of it is new to the warehouse, else merged."""
+    return _resource(key, lambda _: iter((round_,)), "append" if round_.is_new else _MERGE)
+
+
+def _resource(key: str, read: Callable[[Cursor], Iterator[Round]], disposition: Any) -> DltResource:
+    @dlt.resource(name=RESOURCE)
+    def completions() -> Iterator[Any]:
+        state = dlt.current.resource_state()
+        load_id = dlt.current.load_package_state()["load_id"]
+        for round_ in read(Cursor.from_json(state.get(key, {}))):
+            for table, rows in round_.rows.tables(load_id):
+                yield dlt.mark.with_table_name(rows, table.name)
+            if round_.cursor is not None:
+                state[key] = round_.cursor.as_json()
+
+    for table in TABLES:
+        completions.apply_hints(
+            table_name=table.name,
+            primary_key=list(table.key),
+            write_disposition=disposition,
+            create_table_variant=True,
+        )
+    return completions
