@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from . import answers
 from .account import Account
 from .answers import Answer
 from .api import Api, Request
@@ -153,21 +152,18 @@ class _Handler(BaseHTTPRequestHandler):
         sandbox = self.server.sandbox
         answer, fault = sandbox.answer(self._request())
         head = self._head(answer, perf_counter() - started)
+        body = b"" if self.command == "HEAD" else answer.body
         if fault.keep is None:
             self.wfile.write(head)
-            self.wfile.write(answer.body)
+            self.wfile.write(body)
             return
         self.close_connection = True
         if fault.keep >= 0:
-            self.wfile.write(head + answer.body[: int(len(answer.body) * fault.keep)])
+            self.wfile.write(head + body[: int(len(body) * fault.keep)])
         if fault.end == "reset":
             self._reset()
 
-    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_OPTIONS = do_TRACE = answer  # noqa: N815
-
-    def do_HEAD(self) -> None:
-        self.close_connection = True
-        self.wfile.write(self._head(answers.method_not_allowed(["GET"]), 0.0))
+    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_OPTIONS = do_TRACE = answer  # noqa: N815
 
     def _request(self) -> Request:
         url, length = urlsplit(self.path), self.headers.get("Content-Length", "")
