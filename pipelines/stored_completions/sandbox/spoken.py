@@ -46,7 +46,11 @@ def random_id(dice: Random, prefix: str, length: int) -> str:
 
 
 def chat(thread: Thread, turn: int, dice: Random) -> Spoken:
-    return _text(thread.answer(turn))
+    """Text; one thread in four was offered tools and did without."""
+    spoken = _text(thread.answer(turn))
+    if thread.feature.tools and thread.key % 4 == 0:
+        spoken.tools = [_DECLARED[name] for name in thread.feature.tools]
+    return spoken
 
 
 def several(thread: Thread, turn: int, dice: Random) -> Spoken:

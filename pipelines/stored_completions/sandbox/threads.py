@@ -39,11 +39,11 @@ class Thread:
         return asked[mix(self.key, 2 * turn) % len(asked)]
 
     def sentences(self, turn: int, choice: int = 0) -> list[str]:
-        """One to four different sentences of the feature."""
+        """One to four sentences of the feature, mostly about the same article."""
         pool = self.feature.sentences
         chance = mix(self.key, 2 * turn + 1 + (choice << 32))
         first, count = chance % len(pool), 1 + (chance >> 32) % 4
-        return [pool[(first + place * 11) % len(pool)] for place in range(count)]
+        return [pool[(first + place) % len(pool)] for place in range(count)]
 
     def answer(self, turn: int, choice: int = 0) -> str:
         return " ".join(self.sentences(turn, choice))

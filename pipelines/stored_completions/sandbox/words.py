@@ -56,9 +56,8 @@ class Tool:
 
 
 def _filled(sentences: tuple[str, ...]) -> tuple[str, ...]:
-    """Each sentence once, or once for each of the goods it can speak of."""
-    goods = {sentence: _ITEMS if "{item}" in sentence else ("",) for sentence in sentences}
-    return tuple(sentence.replace("{item}", item) for sentence in sentences for item in goods[sentence])
+    """Each sentence once, or once for each of the goods that it can speak of; an article's stand together."""
+    return tuple(dict.fromkeys(sentence.replace("{item}", item) for item in _ITEMS for sentence in sentences))
 
 
 TOOLS = {
