@@ -1,6 +1,7 @@
 """Stored completions as a plain dlt pipeline; `stored-completions sync` does more around the same source."""
 
 import dlt
+
 from stored_completions.source import stored_completions
 
 if __name__ == "__main__":

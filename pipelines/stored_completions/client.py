@@ -67,9 +67,14 @@ class Endpoint:
             if not re.fullmatch(r"[!-~]+", getattr(self, name) or "-"):
                 raise UsageError(f"The {name} must be plain ASCII without spaces: set it again.")
 
+    @property
+    def place(self) -> str:
+        """The base URL in the one form that names it."""
+        return self.base_url.rstrip("/")
+
     @cached_property
     def url(self) -> httpx.URL:
-        return httpx.URL(self.base_url.rstrip("/"))
+        return httpx.URL(self.place)
 
     @property
     def is_azure(self) -> bool:

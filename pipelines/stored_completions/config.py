@@ -145,4 +145,4 @@ def _section(path: Path) -> Mapping[str, Any]:
         close = difflib.get_close_matches(unknown[0], _KNOWN, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_KNOWN)}."
         raise UsageError(f"{path} sets {unknown[0]!r} in [{'.'.join(SECTION)}], which is no setting: {hint}")
-    return section
+    return dict(section)

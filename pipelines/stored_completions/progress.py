@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 class Watcher(Protocol):
@@ -35,18 +36,13 @@ def watching(console: Console) -> Iterator[Watcher]:
     if not console.is_terminal:
         yield Quiet(console)
         return
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Live(progress, console)
 
 
 class _Live:
-    def __init__(self, progress: "object", console: Console) -> None:
-        from rich.progress import Progress
-
-        assert isinstance(progress, Progress)
+    def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
         self._task = progress.add_task("asking for the first page", total=None)

@@ -25,9 +25,9 @@ class Filter:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def cursor_key(base_url: str, query: Filter, source: str) -> str:
+def cursor_key(place: str, query: Filter, source: str) -> str:
     """Names the cursor of a base URL, source and filter; a hash, since a filter can hold content."""
-    parts = [base_url.rstrip("/"), source, query.model or "", *sorted(map(repr, query.metadata.items()))]
+    parts = [place, source, query.model or "", *sorted(map(repr, query.metadata.items()))]
     return blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
 
 

@@ -44,7 +44,7 @@ def stored_completions(
     """
     endpoint = Endpoint(api_key, base_url, organization, project, api_version)
     query = Filter(model, metadata or {})
-    key = cursor_key(endpoint.base_url, query, "default")
+    key = cursor_key(endpoint.place, query, "default")
 
     def read(cursor: Cursor) -> Iterator[Round]:
         round_ = Round("default", time.time_ns() // 1000, ())

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from stored_completions.client import Endpoint
 from stored_completions.completions import Known
 from stored_completions.tables import BY_NAME, LOAD_ID, SYNC_RUNS
 
@@ -119,7 +120,12 @@ def recover(connection: duckdb.DuckDBPyConnection) -> None:
     """
     if not connection.execute("select 1 from duckdb_tables() where table_name = '_dlt_loads'").fetchall():
         return
-    tables = {row[0] for row in connection.execute("select table_name from duckdb_tables() where schema_name = 'chat'").fetchall()}
+    tables = {
+        row[0]
+        for row in connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'chat'"
+        ).fetchall()
+    }
     unfinished = f"{LOAD_ID} not in (select load_id from chat._dlt_loads)"
     touched = " union ".join(
         f"select completion_id from chat.{name} where {unfinished}" for name in _CHILDREN if name in tables
@@ -143,12 +149,14 @@ def recover(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("commit")
 
 
-def bind(connection: duckdb.DuckDBPyConnection, source: str, base_url: str, project: str | None, organization: str | None, at: Any, *, walked: bool) -> None:
+def bind(
+    connection: duckdb.DuckDBPyConnection, source: str, endpoint: Endpoint, at: datetime, *, walked: bool
+) -> None:
     """Binds a source name to where it was first synced from, and notes when it was last walked to the end."""
     connection.execute(
         "insert into chat.sources (source, base_url, project, organization, first_synced_at)"
         " select ?, ?, ?, ?, ? where ? not in (select source from chat.sources)",
-        [source, base_url, project, organization, at, source],
+        [source, endpoint.place, endpoint.project, endpoint.organization, at, source],
     )
     covered = (
         "update chat.sources set last_synced_at = ?, covered_from ="

@@ -71,6 +71,28 @@ class Report:
         """The columns of `sync_runs`."""
         return {**asdict(self), **asdict(self.counts)}
 
+    def sentences(self) -> list[str]:
+        """What a person wants to know of it."""
+        counts = self.counts
+        asked = _counted(self.requests, "request")
+        if self.outcome == "nothing_new":
+            said = [
+                f"Nothing new: {counts.rows_seen:,} completions looked at again in {asked}, nothing written."
+            ]
+        else:
+            late = f", {counts.rows_late:,} of them late" if counts.rows_late else ""
+            said = [
+                f"{_counted(counts.rows_new, 'new completion')}{late}, {counts.rows_changed:,} changed, "
+                f"{counts.rows_seen:,} looked at in {asked}."
+            ]
+        if counts.rows_quarantined:
+            said.append(
+                f"{_counted(counts.rows_quarantined, 'object')} could not be loaded: see chat.quarantine."
+            )
+        said += [self.detail] if self.detail else []
+        said.append(f"{self.warehouse}{' (new)' if self.is_new_warehouse else ''}{_behind(self)}")
+        return said
+
     def as_json(self) -> dict[str, Any]:
         flat = {name: value for name, value in self.row().items() if name != "counts"}
         return {
@@ -102,7 +124,9 @@ class Stop:
 
     def error(self) -> Stopped:
         if self.signal == signal.SIGINT:
-            return Stopped("Stopped by Ctrl-C. What was read is loaded; the next sync goes on from there.", 130)
+            return Stopped(
+                "Stopped by Ctrl-C. What was read is loaded; the next sync goes on from there.", 130
+            )
         return Stopped("Stopped by SIGTERM. What was read is loaded; the next sync goes on from there.", 1)
 
 
@@ -137,7 +161,9 @@ def sync(
 
 
 class _Sync:
-    def __init__(self, settings: Settings, files: Files, max_pages: int | None, stop: Stop, watcher: Watcher) -> None:
+    def __init__(
+        self, settings: Settings, files: Files, max_pages: int | None, stop: Stop, watcher: Watcher
+    ) -> None:
         self._settings = settings
         self._files = files
         self._max_pages = max_pages
@@ -147,6 +173,7 @@ class _Sync:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._pipeline: Any = None
         self._loader: ThreadPoolExecutor | None = None
+        self._ended_at: Cursor | None = None
         self._report = Report(
             run_id=uuid.uuid4().hex,
             source=settings.source,
@@ -169,7 +196,10 @@ class _Sync:
         self._check_binding()
         self._warn_if_old()
         with Client(
-            self._settings.endpoint, self._settings.patience, sleep=self._stop.sleep, on_retry=self._watcher.say
+            self._settings.endpoint,
+            self._settings.patience,
+            sleep=self._stop.sleep,
+            on_retry=self._watcher.say,
         ) as client:
             walk = Walk(self._cursor(), self._settings.pace, int(self._now.timestamp()))
             self._report.from_id = walk.from_id
@@ -239,7 +269,9 @@ class _Sync:
         report.possibly_incomplete_seconds = walk.incomplete
         cursor = walk.cursor
         report.to_id = cursor.position.id if cursor.position else None
-        report.newest_created_at = cursor.newest and datetime.fromtimestamp(cursor.newest, UTC)
+        report.newest_created_at = (
+            None if cursor.newest is None else datetime.fromtimestamp(cursor.newest, UTC)
+        )
         changed = self._pipeline is not None
         report.outcome = _outcome(failure, changed)
         report.detail = _detail(failure, walk)
@@ -257,18 +289,10 @@ class _Sync:
 
     def _enter_runs(self, notes: journal.Notes, *, walked: bool) -> None:
         assert self._connection is not None
-        endpoint = self._settings.endpoint
         runs = [*map(_timed, notes.runs), self._report.row()]
         notes.runs, notes.basis, notes.cursors = [], None, {}
-        store.bind(
-            self._connection,
-            self._settings.source,
-            endpoint.base_url.rstrip("/"),
-            endpoint.project,
-            endpoint.organization,
-            self._report.finished_at,
-            walked=walked,
-        )
+        at = self._report.finished_at or self._now
+        store.bind(self._connection, self._settings.source, self._settings.endpoint, at, walked=walked)
         store.note_runs(self._connection, runs)
         store.prune(self._connection)
 
@@ -298,7 +322,6 @@ class _Sync:
                 shutil.rmtree(self._files.dlt)
         self._store = Store(self._connection)
         self._state = self._store.state()
-        self._ended_at: Cursor | None = None
 
     def _write(self) -> None:
         """Opens the working file for writing, with dlt, once."""
@@ -325,7 +348,7 @@ class _Sync:
 
     @property
     def _key(self) -> str:
-        return cursor_key(self._settings.endpoint.base_url, self._settings.query, self._settings.source)
+        return cursor_key(self._settings.endpoint.place, self._settings.query, self._settings.source)
 
     def _cursor(self) -> Cursor:
         """Where the last walk ended: as the warehouse says, or a later run that found nothing new there."""
@@ -336,7 +359,7 @@ class _Sync:
     def _check_binding(self) -> None:
         bound = self._store.binding(self._settings.source)
         endpoint = self._settings.endpoint
-        here = (endpoint.base_url.rstrip("/"), endpoint.project)
+        here = (endpoint.place, endpoint.project)
         if bound is None or bound == here:
             return
         raise UsageError(
@@ -367,6 +390,16 @@ def _pipeline(connection: duckdb.DuckDBPyConnection, folder: Path) -> Any:
     )
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _behind(report: Report) -> str:
+    if report.published or report.outcome == "nothing_new":
+        return ""
+    return ": not published yet, publish_min_interval has not passed"
+
+
 def _outcome(failure: StoredCompletionsError | None, changed: bool) -> str:
     if failure is None:
         return "done" if changed else "nothing_new"
@@ -377,14 +410,18 @@ def _detail(failure: StoredCompletionsError | None, walk: Walk) -> str | None:
     if failure is not None:
         return str(failure)
     if walk.incomplete:
-        seconds = ", ".join(f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}" for second in walk.incomplete)
+        seconds = ", ".join(
+            f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}" for second in walk.incomplete
+        )
         return f"The server would not list these seconds whole, rows of them may be missing: {seconds} UTC."
     return None
 
 
 def _timed(run: dict[str, Any]) -> dict[str, Any]:
     """A run noted as JSON, its times as times again."""
-    times = {name: datetime.fromisoformat(run[name]) for name in ("started_at", "finished_at") if run.get(name)}
+    times = {
+        name: datetime.fromisoformat(run[name]) for name in ("started_at", "finished_at") if run.get(name)
+    }
     return run | times
 
 
