@@ -61,7 +61,7 @@ COMPLETIONS: list[Row] = [
     {"completion_id": "elsewhere", "created_at": at("2025-03-02 08:00"), "model": "o3", "source": "eu"},
 ]
 CHOICES: list[Row] = [
-    {"completion_id": "full", "choice_index": 1, "finish_reason": "length"},
+    {"completion_id": "full", "choice_index": 1, "finish_reason": "length", "function_call_name": "g"},
     {"completion_id": "full", "choice_index": 0, "finish_reason": "tool_calls"},
     {"completion_id": "full", "choice_index": 2, "finish_reason": "tool_calls", "refusal_sent": False},
     {
@@ -137,7 +137,7 @@ def test_completions_wide(chat: DuckDBPyConnection) -> None:
         wide("bare", choice_count=0),
         wide("deleted"),
         wide("elsewhere"),
-        wide("full", choice_count=3, tool_call_count=3, finish_reason="tool_calls"),
+        wide("full", choice_count=3, tool_call_count=4, finish_reason="tool_calls"),
         wide("most"),
         wide("most too", tool_call_count=1),
         wide("totals", finish_reason="stop"),
@@ -170,7 +170,7 @@ def test_completions_wide_keeps_the_values_as_they_came(chat: DuckDBPyConnection
             "accepted_prediction_tokens": 2,
             "rejected_prediction_tokens": 1,
             "choice_count": 3,
-            "tool_call_count": 3,
+            "tool_call_count": 4,
             "finish_reason": "tool_calls",
             "deleted_at": None,
         }
@@ -290,7 +290,7 @@ def test_no_view_loses_or_doubles_a_row(chat: DuckDBPyConnection) -> None:
             "completions_wide": len(COMPLETIONS),
             "daily_usage": len(COMPLETIONS),
             "finish_reasons": len(CHOICES),
-            "tool_calls": len(TOOL_CALLS) + 1,
+            "tool_calls": len(TOOL_CALLS) + 2,
         }
     ]
 
@@ -374,6 +374,14 @@ def test_thirty_days_do_not_shrink_with_the_clock_of_the_session() -> None:
     assert rows(connection, "select possible_expiry_at, last_published_at from marts.freshness") == [
         {"possible_expiry_at": at("2025-03-31 12:00"), "last_published_at": None}
     ]
+
+
+def test_a_choice_and_a_completion_are_counted_in_whole_numbers(chat: DuckDBPyConnection) -> None:
+    types = rows(chat, "describe marts.completions_wide")
+    counts = {
+        row["column_name"]: row["column_type"] for row in types if row["column_name"].endswith("_count")
+    }
+    assert counts == {"choice_count": "BIGINT", "tool_call_count": "BIGINT"}
 
 
 def test_an_empty_account_gives_empty_views() -> None:

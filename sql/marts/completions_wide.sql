@@ -34,16 +34,30 @@ with completions as (
 usage as (
     select * from chat.usage
 ),
-choices as (
+-- nearly every completion has choice 0 only: joined as it is, only the others are aggregated
+first_choices as (
+    select
+        choices.completion_id,
+        choices.finish_reason,
+        1 as choice_count,
+        -- some servers send {"name": "", "arguments": ""} for "no call"
+        case
+            when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1
+        end as function_call_count
+    from chat.choices
+    where choices.choice_index = 0
+),
+other_choices as (
     select
         choices.completion_id,
         count(*) as choice_count,
-        max(case when choices.choice_index = 0 then choices.finish_reason end) as finish_reason,
-        -- some servers send {"name": "", "arguments": ""} for "no call"
         count(
-            case when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1 end
+            case
+                when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1
+            end
         ) as function_call_count
     from chat.choices
+    where choices.choice_index <> 0
     group by choices.completion_id
 ),
 tool_calls as (
@@ -76,11 +90,14 @@ select
     usage.completion_text_tokens,
     usage.accepted_prediction_tokens,
     usage.rejected_prediction_tokens,
-    coalesce(choices.choice_count, 0) as choice_count,
-    coalesce(tool_calls.tool_call_count, 0) + coalesce(choices.function_call_count, 0) as tool_call_count,
-    choices.finish_reason,
+    coalesce(first_choices.choice_count, 0) + coalesce(other_choices.choice_count, 0) as choice_count,
+    coalesce(tool_calls.tool_call_count, 0)
+    + coalesce(first_choices.function_call_count, 0)
+    + coalesce(other_choices.function_call_count, 0) as tool_call_count,
+    first_choices.finish_reason,
     completions.deleted_at
 from completions
 left join usage on usage.completion_id = completions.completion_id
-left join choices on choices.completion_id = completions.completion_id
+left join first_choices on first_choices.completion_id = completions.completion_id
+left join other_choices on other_choices.completion_id = completions.completion_id
 left join tool_calls on tool_calls.completion_id = completions.completion_id

@@ -22,8 +22,8 @@
 --   rejected_prediction_tokens   predicted tokens that were not used, part of completion_tokens
 --   completions_without_usage    completions without any counter: in no sum
 --   completions_without_details  completions with totals only: in no sum from cached_tokens on
---   cached_share                 cached_tokens as a part of prompt_tokens, 0 to 1, over the completions that say (both sent,
---                               and cached_tokens not the larger: some servers do not count it as input)
+--   cached_share                 cached_tokens as a part of prompt_tokens, 0 to 1, over the completions that
+--                                say: both were sent and cached_tokens is not the larger, as on some servers
 with completions as (
     select * from chat.completions
 ),
