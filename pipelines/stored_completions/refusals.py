@@ -1,0 +1,269 @@
+"""What each refusal means to a person: an answer other than 200 in, the error to raise out.
+
+Here alone stand the shapes of error bodies, the wishes to wait, and the remedies. Pure logic, no
+I/O. Nothing that a server says is repeated before `quotable` has taken the key out of it.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from html import unescape
+from typing import Any
+
+import httpx
+
+from stored_completions.errors import AccessError, CursorGone, LimitTooLarge, NotFound, ServiceError
+
+LIST = "/chat/completions"
+KEPT = "What was synced is kept, and a repeat is safe."
+
+_PASSING = {408, 409, 429, *range(500, 600)} - {501, 505}
+_UNPAID = re.compile(
+    r"insufficient_quota|credit_balance_exhausted|.*_spend_limit_exceeded"
+    r"|organization_usage_limit_exceeded|billing_hard_limit_reached"
+)
+
+
+class PassingError(Exception):
+    """A try that failed and may work when repeated, not before `asked` seconds."""
+
+    def __init__(self, seen: str, asked: float = 0.0) -> None:
+        super().__init__(seen)
+        self.asked = asked
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question: a path below the base URL, and its query."""
+
+    path: str
+    query: Mapping[str, str]
+
+    @property
+    def after(self) -> str | None:
+        return self.query.get("after")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as it came from the base URL `url`; `said`, `kind` and `request_id`
+    may be shown to anyone, the rest may not."""
+
+    ask: Ask
+    url: httpx.URL
+    api_key: str = field(repr=False)
+    response: httpx.Response
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        return self.response.status_code
+
+    @property
+    def date(self) -> int | None:
+        return _unix_seconds(self.response.headers.get("date"))
+
+    @property
+    def request_id(self) -> str | None:
+        name = self.response.headers.get("x-request-id") or self.response.headers.get("apim-request-id")
+        return self.quotable(name) if name else None
+
+    @cached_property
+    def error(self) -> dict[str, str]:
+        """message, code, type and param, each "" when it is not given."""
+        return _error_fields(self.body)
+
+    @property
+    def said(self) -> str:
+        message = self.error["message"]
+        return self.said_with(f'"{self.quotable(message)}"' if message else self.kind, self.error["code"])
+
+    def said_with(self, what: str, code: str = "") -> str:
+        marks = [self.quotable(code), f"request {self.request_id}" if self.request_id else ""]
+        known = ", ".join(filter(None, marks))
+        return f"{self.url.host} answered {self.status} {what}" + (f" ({known})" if known else "")
+
+    @property
+    def kind(self) -> str:
+        """What a body without an error message is; of a page its title, of anything else no word."""
+        start = self.body[:20_000].decode(errors="replace").lstrip("\ufeff \t\r\n")
+        if not start:
+            return "with an empty body"
+        if not start.startswith("<"):
+            return f"with {len(self.body)} bytes"
+        title = re.search(r"<title[^>]*>(.*?)</title", start, re.I | re.S)
+        return "with an HTML page" + (f' titled "{self.quotable(unescape(title[1]))}"' if title else "")
+
+    def names(self, *words: str) -> bool:
+        """Whether the error is about one of `words`: by its `param`, and without one by its message."""
+        if self.error["param"]:
+            return self.error["param"].split(".")[-1] in words
+        pattern = "|".join(re.escape(word) for word in words if word)
+        return re.search(rf"(?<!\w)({pattern})(?!\w)", self.error["message"], re.I) is not None
+
+    def quotable(self, text: str) -> str:
+        return quotable(text, self.api_key)
+
+
+def failure(reply: Reply) -> Exception:
+    """The error that an answer without success is to the caller; a PassingError may work when repeated."""
+    found = next(filter(None, (judge(reply) for judge in _JUDGES)), None)
+    return found or ServiceError(f"{reply.said}. {KEPT}")
+
+
+def _redirected(reply: Reply) -> Exception | None:
+    if not 300 <= reply.status < 400:
+        return None
+    target = reply.response.next_request
+    where = reply.quotable(f"{target.url.scheme}://{target.url.netloc.decode()}") if target else "nowhere"
+    return ServiceError(
+        f"{reply.url.host} answered {reply.status}, a redirect to {where}. It is not followed, so "
+        f"that the key goes to no other place: set the base URL (OPENAI_BASE_URL) to where the API is."
+    )
+
+
+def _unpaid(reply: Reply) -> Exception | None:
+    if reply.status != 402 and not any(_UNPAID.fullmatch(reply.error[name]) for name in ("code", "type")):
+        return None
+    return ServiceError(
+        f"{reply.said}: a quota or spend limit of the account is used up. Add credit or raise the limit in "
+        f"its billing settings, then repeat. {KEPT}"
+    )
+
+
+def _passing(reply: Reply) -> Exception | None:
+    if reply.status not in _PASSING:
+        return None
+    return PassingError(reply.said, _asked_wait(reply.response.headers))
+
+
+def _denied(reply: Reply) -> Exception | None:
+    if reply.error["code"] == "incorrect_hostname":
+        remedy = (
+            "the key belongs to another region. Set the base URL (OPENAI_BASE_URL) to the regional host that "
+            "the answer names, such as https://eu.api.openai.com/v1 or https://us.api.openai.com/v1"
+        )
+    elif reply.status == 403 or (reply.status == 401 and "scopes" in reply.error["message"]):
+        remedy = (
+            "the key may not do this. A restricted key needs the permission to read chat completions "
+            "(Chat completions: Read), and its owner a role in the project"
+        )
+    elif reply.status == 401:
+        remedy = (
+            "the key is not accepted. Check OPENAI_API_KEY (or api_key in .dlt/secrets.toml), and that the "
+            f"key was made for {reply.url.host}"
+        )
+    else:
+        return None
+    return AccessError(f"{reply.said}: {remedy}.")
+
+
+def _not_served(reply: Reply) -> Exception | None:
+    if reply.status not in {405, 501}:
+        return None
+    return ServiceError(
+        f"{reply.said}: this server, or a proxy in between, has no endpoint for stored completions. Set the "
+        f"base URL (now {reply.url}) to a service that stores them."
+    )
+
+
+def _missing(reply: Reply) -> Exception | None:
+    if reply.status != 404:
+        return None
+    after, of_list = reply.ask.after, reply.ask.path == LIST
+    if after is not None and (of_list or reply.names("after", "cursor", after)):
+        return CursorGone(f"{reply.said}: the cursor is not known any more.")
+    if of_list:
+        return ServiceError(
+            f"{reply.said}: there is no list of stored completions at {reply.url}{LIST}. The base "
+            f"URL (OPENAI_BASE_URL) is probably wrong; OpenAI's is https://api.openai.com/v1."
+        )
+    return NotFound(f"{reply.said}: it was deleted, has expired, or belongs to another project.")
+
+
+def _malformed(reply: Reply) -> Exception | None:
+    """A cursor is suspected before a limit: the walk's last step back asks without one, so a wrong
+    guess comes out there, while a walk that shrinks its pages for nothing is stuck."""
+    if reply.status not in {400, 422}:
+        return None
+    after = reply.ask.after
+    if after is not None and reply.names("after", "cursor", "not found", after):
+        return CursorGone(f"{reply.said}: the cursor is not known any more.")
+    if "limit" in reply.ask.query and reply.names("limit"):
+        return LimitTooLarge(f"{reply.said}: a page of {reply.ask.query['limit']} is refused.")
+    if after is not None and reply.error["param"] in {"", "id"}:
+        return CursorGone(f"{reply.said}: perhaps the cursor is not known any more.")
+    return None
+
+
+_JUDGES: Sequence[Callable[[Reply], Exception | None]] = (
+    _redirected,
+    _unpaid,
+    _passing,
+    _denied,
+    _not_served,
+    _missing,
+    _malformed,
+)
+
+
+def _asked_wait(headers: httpx.Headers) -> float:
+    """The seconds a server asks to wait, 0 when it does not say; a date counts from the server's own clock."""
+    milliseconds, wish = _number(headers.get("retry-after-ms")), headers.get("retry-after")
+    if milliseconds is not None:
+        return milliseconds / 1000
+    seconds, until = _number(wish), _unix_seconds(wish)
+    if seconds is None and until is not None:
+        seconds = until - (_unix_seconds(headers.get("date")) or time.time())
+    return max(seconds or 0.0, 0.0)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if number >= 0 else None
+
+
+def _unix_seconds(date: str | None) -> int | None:
+    try:
+        moment = parsedate_to_datetime(date or "")
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _error_fields(body: bytes) -> dict[str, str]:
+    """message, code, type and param of an error body, in any of the shapes that servers send."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    error: Any = found.get("error", found) if isinstance(found, dict) else None
+    if not isinstance(error, dict):
+        error = {"message": error}
+    error = {**error, "message": error.get("message") or error.get("detail")}
+    return {name: _text(error.get(name)) for name in ("message", "code", "type", "param")}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+
+
+def quotable(text: str, key: str) -> str:
+    """At most 300 printable characters of `text` in one line, without the key, a part of it, or
+    anything that looks like one."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:10_000]).split())
+    parts = {key[start : start + 8] for start in range(max(len(key) - 7, 1))}
+    words = (
+        "[key]" if any(part in word for part in parts) or re.search(r"\bsk-\w|\*{3}", word) else word
+        for word in line.split(" ")
+    )
+    shown = " ".join(words)
+    return shown if len(shown) <= 300 else f"{shown[:299]}…"
