@@ -265,6 +265,14 @@ def test_limits_over_the_maximum() -> None:
             ),
         ),
         (
+            {"metadata": "false"},
+            error(
+                "Invalid type for 'metadata': expected an object, but got a string instead.",
+                "metadata",
+                "invalid_type",
+            ),
+        ),
+        (
             {"order": "newest"},
             error(
                 "Invalid value: 'newest'. Supported values are: 'asc' and 'desc'.", "order", "invalid_value"
@@ -397,7 +405,10 @@ def test_input_messages_are_paged_oldest_first() -> None:
             "id": "a-2",
             "role": "user",
             "content": "What is this? ",
-            "content_parts": [{**none, **parts[0]}, {**none, **parts[1]}],
+            "content_parts": [
+                {**none, **parts[0]},
+                {**none, "type": "image_url", "image_url": {"url": "data:,", "detail": None}},
+            ],
             "name": None,
         },
     ]
@@ -529,7 +540,7 @@ def test_other_methods_and_other_places() -> None:
         assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
         assert answer.json() == error("Only GET requests are accepted.", code="method_not_supported")
         assert client.put(f"{LIST}/a").headers["allow"] == "GET, POST, DELETE"
-        assert client.head(LIST).status_code == 405
+        assert client.head(LIST).status_code == client.request("QUERY", LIST).status_code == 405
         assert client.get("/v1/models").json() == error("Invalid URL (GET /v1/models)")
 
 

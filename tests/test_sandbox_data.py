@@ -193,7 +193,7 @@ def test_the_share_with_logprobs_is_exact(share: float) -> None:
 
 @pytest.mark.parametrize(("tokens", "top"), [(1, 0), (17, 2), (400, 20)])
 def test_as_many_tokens_and_alternatives_as_asked_for(tokens: int, top: int) -> None:
-    account = Account.generate(40, logprob_share=1.0, tokens=tokens, top_logprobs=top)
+    account = Account.generate(9, logprob_share=1.0, tokens=tokens, top_logprobs=top)
     for text, listed in weighed(account):
         assert [len(token["top_logprobs"]) for token in listed] == [top] * tokens
         assert b"".join(bytes(token["bytes"]) for token in listed).decode() == text

@@ -115,4 +115,7 @@ def _limit(text: str | None, rules: Rules) -> int:
 
 
 def _metadata(query: dict[str, str]) -> list[tuple[str, str]]:
+    """The pairs of `metadata[key]=value`; plain `metadata=` is refused, or it would filter nothing."""
+    if "metadata" in query:
+        raise RequestError(answers.wrong_type("metadata", "an object", query["metadata"]))
     return [(key[1], value) for name, value in query.items() if (key := _METADATA.fullmatch(name))]

@@ -33,9 +33,16 @@ def _stored(message: Message, message_id: str) -> dict[str, Any]:
         "id": message_id,
         **message,
         "content": " ".join(_text(part) for part in parts),
-        "content_parts": [{**_PART, **part} for part in parts],
+        "content_parts": [_part(part) for part in parts],
         "name": message.get("name"),
     }
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    whole = {**_PART, **part}
+    if isinstance(image := whole["image_url"], dict):
+        whole["image_url"] = {"url": None, "detail": None, **image}
+    return whole
 
 
 def _text(part: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ class Thread:
         if self.feature.shows_images:
             parts = [
                 {"type": "text", "text": question},
-                {"type": "image_url", "image_url": {"url": _PIXEL, "detail": None}},
+                {"type": "image_url", "image_url": {"url": _PIXEL}},
             ]
             return {"role": "user", "content": parts}
         name = self.user if mix(self.key, -1) % 10 == 0 else None
