@@ -740,6 +740,8 @@ def test_control_over_http() -> None:
             json.dumps({"completion": completion("c"), "visible_at": NOON + 9}),
         ]
         assert client.post("/sandbox/completions", content="\n".join(lines)).json() == {"added": 2}
+        lines = [json.dumps({"completion": {"id": "nan", "x": float("nan")}, "visible_at": NOON + 99})]
+        assert client.post("/sandbox/completions", content="\n".join(lines)).json() == {"added": 1}
         listed = [completion("d", NOON + 2), {"completion": completion("e"), "at": NOON + 3}]
         assert client.post("/sandbox/completions", json=listed).json() == {"added": 2}
         assert [client.get(LIST).status_code, client.get("/v1/models").status_code] == [500, 404]
@@ -750,7 +752,7 @@ def test_control_over_http() -> None:
         assert client.post("/sandbox/rules", json={"max_limit": 2, "over_limit": "clamp"}).json() == {}
         assert len(ids(client.get(LIST, params={"limit": 9}))) == 2
         assert client.get("/sandbox/status").json() == {
-            "completions": 5,
+            "completions": 6,
             "newest_created": NOON + 3,
             "now": NOON + 10,
             "requests": 5,
@@ -768,13 +770,33 @@ def test_control_over_http() -> None:
         ("/sandbox/clock", {"forward": 3}),
         ("/sandbox/clock", {}),
         ("/sandbox/rules", {"vanished": "gone"}),
-        ("/sandbox/completions", [1]),
+        ("/sandbox/nothing", {}),
     ],
 )
 def test_control_requests_that_make_no_sense(path: str, body: Any) -> None:
     with served() as (sandbox, client):
-        assert client.post(path, json=body).status_code == (200 if path.endswith("completions") else 400)
-        assert len(sandbox.faults) == 0
+        assert client.post(path, json=body).status_code == (404 if path.endswith("nothing") else 400)
+        assert client.post("/sandbox/completions", content=b"[{").status_code == 400
+        assert (len(sandbox.faults), len(sandbox.account)) == (0, 0)
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_nothing_is_said_unless_asked_for(verbose: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    with served(in_seconds(1), verbose=verbose) as (sandbox, client):
+        client.get(LIST, params={"limit": 3})
+        sandbox.faults.extend([Fault.reset()])
+        with pytest.raises(httpx.ReadError):
+            client.get(LIST)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert [line.split('"')[1:] for line in err.splitlines()] == (
+        [
+            ["GET /v1/chat/completions?limit=3 HTTP/1.1", " 200 184"],
+            ["GET /v1/chat/completions HTTP/1.1", " 200 184"],
+        ]
+        if verbose
+        else []
+    )
 
 
 def test_a_running_clock_can_be_moved() -> None:

@@ -214,9 +214,21 @@ def _entry(line: bytes) -> _Entry:
     """The line's wrapper; an empty one if the line is itself a completion."""
     try:
         entry = msgspec.json.decode(line, type=_Entry)
-    except msgspec.DecodeError:
-        return _Entry()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        entry = _lenient_entry(line)
     return _Entry() if bytes(entry.choices) else entry
+
+
+def _lenient_entry(line: bytes) -> _Entry:
+    """A wrapper around what Python calls JSON and others do not, such as NaN."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return _Entry()
+    if not isinstance(said, dict) or not isinstance(said.get("completion"), dict):
+        return _Entry()
+    known = {name: said[name] for name in ("messages", "visible_at", "at") if name in said}
+    return _Entry(completion=msgspec.Raw(_encode(said["completion"])), **known)
 
 
 def _head(body: bytes) -> _Head:

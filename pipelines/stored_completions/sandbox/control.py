@@ -24,7 +24,7 @@ def control(sandbox: "Sandbox", request: Request) -> Answer:
         return answers.unknown_url(request.method, request.path)
     try:
         return answers.ok(action(sandbox, request.body))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
         return answers.error(400, f"{type(error).__name__}: {error}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from . import words
+from . import tools, words
 from .threads import Thread
 from .tokens import Tokens
 
@@ -128,15 +128,15 @@ def tool_calls(thread: Thread, turn: int, dice: Random) -> Spoken:
 def broken_tool_call(thread: Thread, turn: int, dice: Random) -> Spoken:
     """Arguments that are cut off, or were never JSON."""
     call = _call(thread, dice)
-    call["function"]["arguments"] = dice.choice(words.BROKEN_ARGUMENTS)
+    call["function"]["arguments"] = dice.choice(tools.BROKEN_ARGUMENTS)
     return _calls(thread, [call], dice)
 
 
 def custom_tool_call(thread: Thread, turn: int, dice: Random) -> Spoken:
-    custom = {"name": "run_sql", "input": dice.choice(words.STATEMENTS)}
+    custom = {"name": "run_sql", "input": dice.choice(tools.STATEMENTS)}
     call = {"type": "custom", "custom": custom, "id": random_id(dice, "call_", 24)}
     spoken = _calls(thread, [call], dice)
-    spoken.tools = [words.RUN_SQL]
+    spoken.tools = [tools.RUN_SQL]
     spoken.tool_choice = None
     return spoken
 
@@ -193,7 +193,7 @@ def _count(text: str) -> int:
 
 
 def _call(thread: Thread, dice: Random) -> dict[str, Any]:
-    tool = words.TOOLS[dice.choice(thread.feature.tools)]
+    tool = tools.TOOLS[dice.choice(thread.feature.tools)]
     arguments = json.dumps(dice.choice(tool.samples), ensure_ascii=False, separators=(",", ":"))
     function = {"name": tool.name, "arguments": arguments}
     return {"type": "function", "function": function, "id": random_id(dice, "call_", 24)}
@@ -244,7 +244,7 @@ _SCHEMAS = {
     words.INVOICES.name: _schema("invoice", {"number": _TEXT, "lines": _LINES, "net": {"type": "number"}}),
 }
 _JSON_OBJECT = msgspec.Raw(b'{"type":"json_object"}')
-_DECLARED = {name: msgspec.Raw(msgspec.json.encode(tool.declared)) for name, tool in words.TOOLS.items()}
+_DECLARED = {name: msgspec.Raw(msgspec.json.encode(tool.declared)) for name, tool in tools.TOOLS.items()}
 _TOOL_CHOICES = (
     None,
     None,
