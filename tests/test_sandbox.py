@@ -95,7 +95,13 @@ def test_a_page_is_an_envelope_around_the_stored_bytes() -> None:
 
 
 def test_an_empty_page_has_null_ids() -> None:
-    empty = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    empty: dict[str, Any] = {
+        "object": "list",
+        "data": [],
+        "first_id": None,
+        "last_id": None,
+        "has_more": False,
+    }
     with served() as (_, client):
         assert client.get(LIST).json() == empty
     with served(in_seconds(1)) as (_, client):
@@ -390,8 +396,11 @@ def test_an_update_that_is_no_json_object(body: bytes) -> None:
 
 def test_input_messages_are_paged_oldest_first() -> None:
     account = Account()
-    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
-    said = [
+    parts: list[dict[str, Any]] = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "data:,"}},
+    ]
+    said: list[dict[str, Any]] = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hello", "name": "ada"},
         {"role": "user", "content": parts},

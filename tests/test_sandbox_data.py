@@ -24,13 +24,12 @@ def choices(account: Account) -> Iterator[dict[str, Any]]:
     return (choice for completion in account.completions() for choice in completion["choices"])
 
 
-def messages(account: Account, completion_id: str) -> list[dict[str, Any]]:
-    with Sandbox(account) as sandbox:
-        url = f"{sandbox.base_url}/chat/completions/{completion_id}/messages"
-        found: list[dict[str, Any]] = httpx.get(
-            url, params={"limit": 100}, headers={"api-key": "any"}, verify=False
-        ).json()["data"]
-    return found
+def messages(account: Account, *completion_ids: str) -> list[list[dict[str, Any]]]:
+    """The input messages of each of these completions."""
+    with Sandbox(account) as sandbox, httpx.Client(headers={"api-key": "any"}, verify=False) as client:
+        lists = f"{sandbox.base_url}/chat/completions"
+        urls = [f"{lists}/{completion_id}/messages?limit=100" for completion_id in completion_ids]
+        return [client.get(url).json()["data"] for url in urls]
 
 
 @pytest.fixture(scope="module")
@@ -239,9 +238,7 @@ def test_refusals_have_logprobs_of_their_own() -> None:
 def test_threads_send_their_history_again(company: Account) -> None:
     """What a later turn repeats is what the earlier completion answered."""
     said = {choice["message"]["content"] for choice in choices(company)}
-    continued = [
-        found for found in (messages(company, each) for each in company.ids()[-60:]) if len(found) > 2
-    ]
+    continued = [found for found in messages(company, *company.ids()[-60:]) if len(found) > 2]
     assert continued
     for found in continued:
         roles = [message["role"] for message in found]
@@ -252,19 +249,18 @@ def test_threads_send_their_history_again(company: Account) -> None:
 
 def test_messages_are_made_alike_each_time(company: Account) -> None:
     completion_id = company.ids()[10]
-    first = messages(company, completion_id)
-    assert (
-        first
-        == messages(company, completion_id)
-        == messages(Account.generate(1000, logprob_share=0.1), completion_id)
+    again = Account.generate(1000, logprob_share=0.1)
+    [first], [second], [elsewhere] = (
+        messages(account, completion_id) for account in (company, company, again)
     )
+    assert first == second == elsewhere
     assert [message["id"] for message in first] == [
         f"{completion_id}-{number}" for number in range(len(first))
     ]
 
 
 def test_some_messages_have_images_and_some_names(company: Account) -> None:
-    sent = [message for each in company.ids()[:100] for message in messages(company, each)]
+    sent = [message for found in messages(company, *company.ids()[:100]) for message in found]
     images = [message["content_parts"] for message in sent if message["content_parts"]]
     assert [part["type"] for part in images[0]] == ["text", "image_url"]
     assert images[0][1]["image_url"]["url"].startswith("data:image/png;base64,")

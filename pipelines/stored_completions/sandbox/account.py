@@ -3,7 +3,7 @@
 import gzip
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import BufferedReader
 from pathlib import Path
 from threading import RLock
@@ -90,7 +90,7 @@ class Account:
         self,
         completion: Mapping[str, Any] | bytes,
         *,
-        messages: list[Message] | None = None,
+        messages: Sequence[Message] | None = None,
         visible_at: float | None = None,
         at: int | None = None,
     ) -> None:
@@ -187,7 +187,7 @@ class Account:
         entry = _entry(line)
         self.add(
             bytes(entry.completion) or line,
-            messages=list(entry.messages) if entry.messages else None,
+            messages=entry.messages,
             visible_at=entry.visible_at,
             at=entry.at,
         )

@@ -1,13 +1,13 @@
 """The stored rows, in the order of their seconds."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 Message = Mapping[str, Any]
-Messages = list[Message] | Callable[[], list[Message]]
+Messages = Sequence[Message] | Callable[[], Sequence[Message]]
 
 
 @dataclass(slots=True, eq=False)
