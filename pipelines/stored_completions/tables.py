@@ -16,6 +16,7 @@ _ARROW = {
     "json": pa.string(),
     "bigint": pa.int64(),
     "double": pa.float64(),
+    "decimal": pa.decimal128(18, 12),
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
@@ -25,8 +26,8 @@ _ARROW = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `type` is text, json (text that holds valid JSON), bigint, double, bool,
-    timestamp (UTC), date (UTC) or binary."""
+    """One column; `type` is text, json (text that holds valid JSON), bigint, double, decimal
+    (18 digits, 12 of them after the point), bool, timestamp (UTC), date (UTC) or binary."""
 
     name: str
     type: str
@@ -55,10 +56,16 @@ class Table:
 
 
 def _table(name: str, description: str, key: str, columns: str) -> Table:
-    """A table from lines of `name type meaning`; the load id that every table carries is added."""
-    parsed = [Column(*line.split(maxsplit=2)) for line in columns.strip().splitlines()]
+    """A table from lines of `name type meaning`; the load id that every loaded table carries is added."""
+    own = _own_table(name, description, key, columns)
     load_id = Column(LOAD_ID, "text", "dlt's load package that wrote the row, see _dlt_loads")
-    return Table(name, description, tuple(key.split()), (*parsed, load_id))
+    return Table(name, description, own.key, (*own.columns, load_id))
+
+
+def _own_table(name: str, description: str, key: str, columns: str) -> Table:
+    """The same for a table that no load package writes."""
+    parsed = [Column(*line.split(maxsplit=2)) for line in columns.strip().splitlines()]
+    return Table(name, description, tuple(key.split()), tuple(parsed))
 
 
 COMPLETIONS = _table(
@@ -260,6 +267,88 @@ detail            text       a sentence: what stopped it, which seconds may be i
 """,
 )
 
+MODEL_PRICE_RULES = _own_table(
+    "model_price_rules",
+    "Which prices a model's name stands for; the first rule that matches wins.",
+    "rule_no",
+    """
+rule_no         bigint  order of the rules: the user's overrides, the built-in ones, genai-prices
+kind            text    how pattern is compared: equals, starts_with, ends_with, contains or regex
+pattern         text    compared with the model's name in lower case
+price_model_id  text    the prices that it stands for, see model_prices
+source          text    who says so
+""",
+)
+
+MODEL_PRICES = _own_table(
+    "model_prices",
+    "Dated prices in US dollars per token; the ranges of a model and tier never overlap.",
+    "price_no",
+    """
+price_no          bigint   number of the row in this price set
+price_model_id    text     the model, as model_price_rules names it
+tier              text     standard, flex, priority or batch
+valid_from        date     first UTC day it holds; NULL: since ever
+valid_to          date     first UTC day it holds no more; NULL: until now
+min_input_tokens  bigint   it holds for requests with more prompt_tokens than this; NULL: from 0
+max_input_tokens  bigint   and with no more than this; NULL: any number
+input             decimal  a token of input
+cached_input      decimal  a token of input read from the prompt cache; NULL: as input
+cache_write       decimal  a token of input written to the prompt cache; NULL: as input
+audio_input       decimal  a token of audio input; NULL: not known
+output            decimal  a token of output
+reasoning_output  decimal  a token of reasoning; NULL: as output
+audio_output      decimal  a token of audio output; NULL: not known
+per_request       decimal  a request, whatever its tokens; NULL: nothing
+price_basis       text     listed, override, or tier_backdated: reckoned back from when the tier's price was first known
+source            text     who says so
+""",
+)
+
+PRICE_MULTIPLIERS = _own_table(
+    "price_multipliers",
+    "What the costs of a source are multiplied by, from the user's price file; 1 where there is no row.",
+    "source multiplier",
+    """
+source      text     name of the configured source
+valid_from  date     first UTC day it holds; NULL: since ever
+valid_to    date     first UTC day it holds no more; NULL: until now
+multiplier  decimal  the factor, with at most 6 digits after the point
+reason      text     why, as the file says
+""",
+)
+
+BATCH_RULES = _own_table(
+    "batch_rules",
+    "Which completions ran in a batch, from the user's price file: a completion itself does not show it.",
+    "rule_no",
+    """
+rule_no         bigint  number of the rule
+source          text    name of the configured source; NULL: any
+model           text    the model that answered; NULL: any
+metadata_key    text    key of a metadata pair; NULL: any metadata
+metadata_value  text    value of that pair
+valid_from      date    first UTC day it holds; NULL: since ever
+valid_to        date    first UTC day it holds no more; NULL: until now
+reason          text    why, as the file says
+""",
+)
+
+PRICE_SETS = _own_table(
+    "price_sets",
+    "Every set of prices this warehouse has been reported with; the newest is the one in model_prices.",
+    "fingerprint loaded_at",
+    """
+fingerprint                 text       what the set was made of, as one hash
+loaded_at                   timestamp  when it came into use
+genai_prices_version        text       version of the price data
+stored_completions_version  text       version of this program, which carries the built-in overrides
+rules                       bigint     rows of model_price_rules
+prices                      bigint     rows of model_prices
+overrides                   text       the user's price file as it was; NULL: there was none
+""",
+)
+
 TABLES: tuple[Table, ...] = (
     COMPLETIONS,
     CHOICES,
@@ -273,3 +362,11 @@ TABLES: tuple[Table, ...] = (
     SYNC_RUNS,
 )
 BY_NAME: dict[str, Table] = {table.name: table for table in TABLES}
+REFERENCE_TABLES: tuple[Table, ...] = (
+    MODEL_PRICE_RULES,
+    MODEL_PRICES,
+    PRICE_MULTIPLIERS,
+    BATCH_RULES,
+    PRICE_SETS,
+)
+"""What no page brings: written as a whole, outside the rounds."""
