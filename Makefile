@@ -17,7 +17,7 @@ VENV := .venv
 
 .PHONY: help
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(VENV)/.runtime  ## sync generated data from a local API and report on it: no key, no account
@@ -26,6 +26,10 @@ demo: $(VENV)/.runtime  ## sync generated data from a local API and report on it
 .PHONY: test
 test: $(VENV)/.dev  ## run the whole test suite
 	@$(VENV)/bin/python -m pytest
+
+.PHONY: bench
+bench: $(VENV)/.dev  ## measure a sync beside raw DuckDB SQL and dlt's rest_api; BENCH='--help' says how
+	@$(VENV)/bin/python -m bench.run $(BENCH)
 
 .PHONY: lint
 lint: $(VENV)/.dev  ## check style, formatting and types
@@ -58,7 +62,22 @@ constraints:  ## renew constraints.txt: the newest versions that pyproject.toml 
 clean:  ## remove the environment, what was built, and the tools' caches
 	rm -f $(STAMPS)
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
-	find pipelines tests -name __pycache__ -prune -exec rm -rf {} +
+	find bench pipelines tests -name __pycache__ -prune -exec rm -rf {} +
+
+# An environment of its own: OpenAI's SDK and schemathesis are no part of the development install.
+CONTRACT := .engines/contract
+
+$(CONTRACT)/.ready: tests/contract/requirements.txt pyproject.toml constraints.txt
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(CONTRACT)
+	@$(CONTRACT)/bin/python -m pip install --quiet --editable . --requirement $<
+	@touch $@
+
+.PHONY: test-contract
+test-contract: export PYTHONPATH := tests
+test-contract: $(CONTRACT)/.ready  ## hold the sandbox and the warehouse against OpenAI's SDK and OpenAPI file
+	$(CONTRACT)/bin/python tests/contract/sdk_crosscheck.py
+	$(CONTRACT)/bin/python -m pytest tests/contract/specification_check.py || [ $$? -eq 5 ]
 
 # One environment, two stamps: the demo gets by without the developers' tools.
 # An install begins by taking all stamps away, so one that was interrupted leaves none of them, and
@@ -76,8 +95,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 # As variables and not as -c, because these also reach the environment that pip builds the project in:
 # pip reads the first there up to 25.2, and the second from then on.
-$(STAMPS): export PIP_CONSTRAINT := constraints.txt
-$(STAMPS): export PIP_BUILD_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready: export PIP_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
 
 define install
 $(require-python); \

@@ -1,0 +1,43 @@
+"""What one process costs: CPU seconds with its children's, and its largest resident set.
+
+Linux adds the size of whoever starts a process to that process's peak. So the one who measures
+stays small: nothing in the package `bench` imports DuckDB, Arrow or `stored_completions`; what
+needs them is a program of its own.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cost:
+    """User and system seconds; peak in MB (10^6 bytes)."""
+
+    cpu: float
+    peak: float
+
+
+class Failed(Exception):
+    """A measured process ended with an error."""
+
+
+def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Cost:
+    """Runs the command in `folder`, its output going to a file there; Failed, with its end, if it fails."""
+    said = folder / "output.txt"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise Failed(f"{' '.join(command)} ended with {process.returncode}:\n{said.read_text()[-2000:]}")
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)

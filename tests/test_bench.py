@@ -1,0 +1,51 @@
+"""The bench on accounts of a few rows: that it runs, counts the same rows everywhere, and draws its table."""
+
+import subprocess
+import sys
+
+from conftest import ROOT
+
+HEADER = "| account | contender | CPU s | x raw SQL | peak MB | rows / CPU s | file MB | requests | runs |"
+
+
+def bench(*arguments: str) -> list[str]:
+    """The lines of one run; it fails by itself where ours and raw SQL have not the same rows."""
+    command = [sys.executable, "-m", "bench.run", "--runs", "1", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_every_contender_on_plain_completions() -> None:
+    lines = bench("--account", "plain", "--scale", "0.005", "--markdown")
+    assert lines[0] == HEADER
+    found = [cells(line) for line in lines[2:6]]
+    assert [row[:2] for row in found] == [
+        ["plain", "raw DuckDB SQL"],
+        ["plain", "ours"],
+        ["plain", "ours, nothing new"],
+        ["plain", "dlt rest_api"],
+    ]
+    assert all(len(row) == 9 and float(row[2]) > 0 and float(row[4]) > 0 for row in found)
+    assert found[0][3] == "1.00"
+    assert lines[-1].startswith("plain: 100 completions, 0.1 MB of JSON, ")
+
+
+def test_logprobs_make_the_same_rows_in_raw_sql_and_in_ours() -> None:
+    lines = bench("--account", "logprobs", "--scale", "0.003", "--without", "dlt rest_api")
+    assert lines[0].split()[:2] == ["account", "contender"]
+    assert [line[:27].strip() for line in lines[2:5]] == [
+        "logprobs  raw DuckDB SQL",
+        "logprobs  ours",
+        "logprobs  ours, nothing new",
+    ]
+    tokens = 3 * 200
+    completions_choices_and_usage = 3 * 3
+    least = tokens + 5 * tokens + completions_choices_and_usage
+    rows = int(lines[-1].split(" of JSON, ")[1].split(" rows")[0].replace(",", ""))
+    most_metadata = 3 * 16
+    assert least <= rows <= least + most_metadata
