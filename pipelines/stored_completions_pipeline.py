@@ -5,5 +5,5 @@ import dlt
 from stored_completions.source import stored_completions
 
 if __name__ == "__main__":
-    pipeline = dlt.pipeline("stored_completions", destination="duckdb", dataset_name="chat")
+    pipeline = dlt.pipeline("stored_completions_pipeline", destination="duckdb", dataset_name="chat")
     print(pipeline.run(stored_completions(), loader_file_format="parquet"))  # noqa: T201

@@ -1,8 +1,8 @@
-"""`last_run.json`: the runs that found nothing new, and where their walks stand.
+"""`last_run.json`: the last run, those that changed nothing, and where their walks stand.
 
 A run that changes nothing writes nothing to the warehouse. It is noted here, per warehouse file,
 enters `sync_runs` with the next change, and its cursor saves the next run the same reading again.
-The cursor only counts while the warehouse still stands where that run found it.
+A cursor only counts while the warehouse still stands where that run found it.
 """
 
 import json
@@ -25,6 +25,10 @@ class Notes:
     runs: list[dict[str, Any]] = field(default_factory=list)
     basis: str | None = None
     cursors: dict[str, Any] = field(default_factory=dict)
+
+    def cursors_at(self, basis: str | None) -> dict[str, Any]:
+        """The cursors that are later than the warehouse's, if it stands at `basis`."""
+        return self.cursors if self.basis == basis else {}
 
 
 def read(files: Files) -> Notes:

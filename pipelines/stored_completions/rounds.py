@@ -4,18 +4,29 @@ Sorts what a page shows into new, changed, unchanged and set aside, so that a ro
 change is not written again and a row that is another source's stays theirs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from hashlib import sha256
 
-from stored_completions.completions import Item, Known, Rows, body
+import pyarrow as pa
+
+from stored_completions import extra as fit
+from stored_completions.completions import Item, Rows, body
 from stored_completions.cursor import Cursor
 from stored_completions.reader import Taken
+from stored_completions.store import Held
+from stored_completions.tables import Table
 
-Lookup = Callable[[Sequence[str], Sequence[int | None]], dict[str, Known]]
+Lookup = Callable[[Mapping[str, int | None]], dict[str, Held]]
 
-_MOST_ROWS = 20_000
-_MOST_BYTES = 64_000_000
+
+@dataclass(frozen=True)
+class Bounds:
+    """When a round is full: completions, and bytes of the pages that showed them. Memory grows with it."""
+
+    completions: int = 20_000
+    bytes: int = 64_000_000
 
 
 @dataclass
@@ -37,64 +48,96 @@ class Counts:
 class Round:
     """Rows of some pages, with the cursor that stands after them.
 
-    `has_changes` says whether anything is to be written; `is_new` whether all of it is new to the
-    warehouse, so that it can be appended instead of merged.
+    `replaced` are the completions, and their days, that the warehouse holds in an older version.
     """
 
-    def __init__(self, source: str, now: int, quarantined: Iterable[str]) -> None:
+    def __init__(self, source: str, now: int, quarantined: Iterable[str], bounds: Bounds = Bounds()) -> None:
         """`now` in microseconds; `quarantined` are hashes of objects set aside before."""
-        self.rows = Rows(source, now)
         self.counts = Counts()
         self.cursor: Cursor | None = None
-        self.is_new = True
+        self._rows = Rows(source, now)
         self._source = source
+        self._bounds = bounds
         self._hashes: dict[str, str] = {}
+        self._replaced: dict[str, date | None] = {}
         self._quarantined = set(quarantined)
         self._bytes = 0
 
     @property
     def has_changes(self) -> bool:
+        """Whether there is anything to write but the cursor."""
         return bool(self.counts.rows_new or self.counts.rows_changed or self.counts.rows_quarantined)
 
     @property
     def is_full(self) -> bool:
-        return self._bytes >= _MOST_BYTES or len(self._hashes) >= _MOST_ROWS
+        return self._bytes >= self._bounds.bytes or len(self._hashes) >= self._bounds.completions
+
+    @property
+    def replaced(self) -> tuple[list[str], list[date | None]]:
+        return list(self._replaced), list(self._replaced.values())
+
+    def tables(self, load_id: str) -> Iterator[tuple[Table, pa.Table]]:
+        """Every table with its rows, stamped with dlt's load id."""
+        return self._rows.tables(load_id)
 
     def add(self, taken: Taken, lookup: Lookup) -> None:
         """Adds a page; `lookup` says what the warehouse holds of its ids."""
-        known = lookup([item.completion_id for item in taken.items], [item.created for item in taken.items])
-        for item in taken.items:
+        created = {item.completion_id: _created(item) for item in taken.items}
+        known = lookup(created)
+        for item in _kept_first(taken.items, known):
             self._add(item, known.get(item.completion_id), item.completion_id in taken.late)
         for entry in taken.nameless:
             self._set_aside(body(entry), "it has no usable id")
-        self.rows.end_page()
+        self._rows.end_page()
         self.counts.pages += 1
         self.counts.rows_seen += len(taken.items) + len(taken.nameless)
         self.cursor = taken.cursor
         self._bytes += taken.size
 
-    def _add(self, item: Item, known: Known | None, is_late: bool) -> None:
-        row_hash = item.row_hash
-        repeated = self._hashes.setdefault(item.completion_id, row_hash)
-        if repeated is not row_hash:
-            if repeated != row_hash:
+    def _add(self, item: Item, known: Held | None, is_late: bool) -> None:
+        repeated = self._hashes.setdefault(item.completion_id, item.row_hash)
+        if repeated is not item.row_hash:
+            if repeated != item.row_hash:
                 self._set_aside(body(item.fields), "another object of the same listing has its id")
         elif known is None:
-            self.rows.add(item)
+            self._rows.add(item)
             self.counts.rows_new += 1
             self.counts.rows_late += is_late
-        elif known.row_hash == row_hash:
-            return
-        elif known.source == self._source:
-            self.rows.add(item, known)
-            self.counts.rows_changed += 1
-            self.is_new = False
-        else:
+        elif known.row_hash != item.row_hash:
+            self._change(item, known)
+
+    def _change(self, item: Item, known: Held) -> None:
+        """Replaces what the warehouse holds: only metadata can change, so all else is another object."""
+        if known.source != self._source:
             self._set_aside(body(item.fields), f"its id belongs to source {known.source}")
+        elif known.created != _created(item):
+            self._set_aside(body(item.fields), "its id belongs to a completion of another time")
+        else:
+            self._rows.add(item, known)
+            self._replaced[item.completion_id] = known.created_date
+            self.counts.rows_changed += 1
 
     def _set_aside(self, text: str, reason: str) -> None:
         digest = sha256(text.encode()).hexdigest()
         if digest not in self._quarantined:
             self._quarantined.add(digest)
-            self.rows.set_aside(digest, text, reason)
+            self._rows.set_aside(digest, text, reason)
             self.counts.rows_quarantined += 1
+
+
+def _created(item: Item) -> int | None:
+    """`created` in unix seconds where its column can hold it."""
+    at = fit.take({"created": item.fields.get("created", b"null")}, "created", fit.instant, {})
+    return None if at is None else at // 1_000_000
+
+
+def _kept_first(items: list[Item], known: Mapping[str, Held]) -> list[Item]:
+    """The items, those that the warehouse holds as they are before others of the same id.
+
+    The order within a second is unstable: whichever came first would else replace the other.
+    """
+    return sorted(items, key=lambda item: not _is_held(item, known.get(item.completion_id)))
+
+
+def _is_held(item: Item, known: Held | None) -> bool:
+    return known is not None and known.row_hash == item.row_hash

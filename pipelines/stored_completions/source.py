@@ -3,9 +3,9 @@
 `stored_completions` is the source of a plain dlt pipeline, on any destination that dlt can merge
 into. `sync` hands it rounds of its own instead, each a run with its cursor.
 
-Every table is a root of its own and is loaded as Arrow under its natural key. `delete-insert` is
-the one strategy that is exactly-once when a load dies half way; rounds of rows that the warehouse
-does not have are appended, which `store.recover` makes exactly-once too.
+Every table is a root of its own and is loaded as Arrow under its natural key. For a plain pipeline
+`delete-insert` is the one strategy that is exactly-once when a load dies half way; `sync` appends, at
+half the cost, because `undo` makes its rounds all or nothing.
 """
 
 import time
@@ -40,7 +40,8 @@ def stored_completions(
     """Stored chat completions since the last run, as tables of schema `chat`.
 
     One run is one load package: bound a large first run with `max_pages`; the next goes on there.
-    `model` and `metadata` filter on the server; each filter has a cursor of its own.
+    `model` and `metadata` filter on the server; each filter has a cursor of its own. A metadata pair
+    that was removed from a completion stays behind in table metadata, unlike with `sync`.
     """
     endpoint = Endpoint(api_key, base_url, organization, project, api_version)
     query = Filter(model, metadata or {})
@@ -51,7 +52,10 @@ def stored_completions(
         with Client(endpoint) as client:
             walk = Walk(cursor, Pace(), int(time.time()))
             for taken in pages(client, walk, query, max_pages):
-                round_.add(taken, lambda *_: {})
+                round_.add(taken, lambda _: {})
+                if round_.is_full:
+                    yield round_
+                    round_ = Round("default", time.time_ns() // 1000, ())
         yield round_
 
     return _resource(key, read, _MERGE)
@@ -59,8 +63,8 @@ def stored_completions(
 
 @dlt.source(name=PIPELINE, section=PIPELINE, max_table_nesting=0)
 def loaded_round(key: str, round_: Round) -> DltResource:
-    """One round that was read already: appended if all of it is new to the warehouse, else merged."""
-    return _resource(key, lambda _: iter((round_,)), "append" if round_.is_new else _MERGE)
+    """One round that was read already, to be appended to a warehouse without these rows."""
+    return _resource(key, lambda _: iter((round_,)), "append")
 
 
 def _resource(key: str, read: Callable[[Cursor], Iterator[Round]], disposition: Any) -> DltResource:
@@ -69,7 +73,7 @@ def _resource(key: str, read: Callable[[Cursor], Iterator[Round]], disposition: 
         state = dlt.current.resource_state()
         load_id = dlt.current.load_package_state()["load_id"]
         for round_ in read(Cursor.from_json(state.get(key, {}))):
-            for table, rows in round_.rows.tables(load_id):
+            for table, rows in round_.tables(load_id):
                 yield dlt.mark.with_table_name(rows, table.name)
             if round_.cursor is not None:
                 state[key] = round_.cursor.as_json()

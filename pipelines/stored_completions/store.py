@@ -3,16 +3,17 @@
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import duckdb
 
 from stored_completions.client import Endpoint
 from stored_completions.completions import Known
-from stored_completions.tables import BY_NAME, LOAD_ID, SYNC_RUNS
+from stored_completions.tables import LOAD_ID, SYNC_RUNS
 
 PIPELINE = "stored_completions"
 RESOURCE = "completions"
@@ -25,15 +26,28 @@ _OWN_TABLES = (
     " organization varchar, first_synced_at timestamp with time zone, last_synced_at timestamp with time zone,"
     " covered_from timestamp with time zone)",
 )
-_CHILDREN = [table.name for table in BY_NAME.values() if "completion_id" in table.key]
 
 
 @dataclass(frozen=True)
 class State:
-    """dlt's state as the warehouse holds it: `basis` names the load package that wrote it."""
+    """dlt's state as the warehouse holds it: `basis` names the newest load package that ended."""
 
     basis: str | None
     cursors: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Held(Known):
+    """A completion in the warehouse, with its time in unix seconds (NULL: None) and its day."""
+
+    created: int | None
+    created_date: date | None
+
+
+_HELD = (
+    "select completion_id, row_hash, source, epoch_us(first_seen_at), epoch_us(messages_synced_at),"
+    " epoch_us(created_at) // 1000000, created_date from chat.completions where "
+)
 
 
 class Store:
@@ -44,37 +58,60 @@ class Store:
         self.is_empty = connection is None or not self._rows(
             "select 1 from duckdb_tables() where schema_name = 'chat' and table_name = 'completions'"
         )
+        self._hashes: Sequence[int] | None = None
 
     def state(self) -> State:
         """The cursors in dlt's state, from the newest load package that ended."""
         rows = self._rows(
-            "select state._dlt_load_id, state.state from chat._dlt_pipeline_state as state"
+            "select state.state from chat._dlt_pipeline_state as state"
             " join chat._dlt_loads as loads on loads.load_id = state._dlt_load_id and loads.status = 0"
             " where state.pipeline_name = ? order by state._dlt_load_id desc limit 1",
             [PIPELINE],
         )
         if not rows:
             return State(None, {})
-        state = json.loads(zlib.decompress(base64.b64decode(rows[0][1])))
+        state = json.loads(zlib.decompress(base64.b64decode(rows[0][0])))
         resources = state.get("sources", {}).get(PIPELINE, {}).get("resources", {})
-        return State(rows[0][0], resources.get(RESOURCE, {}))
+        basis = self._rows("select max(load_id) from chat._dlt_loads where status = 0")[0][0]
+        return State(basis, resources.get(RESOURCE, {}))
 
-    def known(self, ids: Sequence[str], created: Sequence[int | None]) -> dict[str, Known]:
-        """What the warehouse holds of these completions; `created` are their times in unix seconds.
+    def known(self, created: Mapping[str, int | None]) -> dict[str, Held]:
+        """What the warehouse holds of these ids, whenever it says that they were created.
 
-        The times let DuckDB skip all but a few row groups, however large the table is.
+        `created` are their times in unix seconds as a column holds them: completions are nearly always
+        found by them, in a few row groups of however large a table. The rest are new, or an id that came
+        twice: hashes of all ids tell, which are read once they are needed.
         """
-        times = [second for second in created if second is not None]
-        if not ids:
+        wanted = created if self._hashes is None else self._may_be_held(created)
+        found = self._in_time(wanted)
+        missing = self._may_be_held({id_: at for id_, at in wanted.items() if id_ not in found})
+        if missing:
+            found |= self._held("completion_id in (select unnest(?::varchar[]))", [list(missing)])
+        return found
+
+    def _in_time(self, created: Mapping[str, int | None]) -> dict[str, Held]:
+        times = [second for second in created.values() if second is not None]
+        found: dict[str, Held] = {}
+        ids = "completion_id in (select unnest(?::varchar[]))"
+        if times:
+            within = f"created_at between to_timestamp(?) and to_timestamp(?) and {ids}"
+            found |= self._held(within, [min(times), max(times), list(created)])
+        if len(times) < len(created):
+            found |= self._held(f"created_at is null and {ids}", [list(created)])
+        return found
+
+    def _held(self, condition: str, values: Iterable[Any]) -> dict[str, Held]:
+        return {row[0]: Held(*row[1:]) for row in self._rows(_HELD + condition, values)}
+
+    def _may_be_held(self, created: Mapping[str, int | None]) -> dict[str, int | None]:
+        """Those of the ids whose hash is that of one in the warehouse."""
+        if self.connection is None or self.is_empty or not created:
             return {}
-        inside = "created_at between to_timestamp(?) and to_timestamp(?)" if times else "false"
-        untimed = "created_at is null" if len(times) < len(created) else "false"
-        rows = self._rows(
-            "select completion_id, row_hash, source, epoch_us(first_seen_at), epoch_us(messages_synced_at)"
-            f" from chat.completions where ({inside} or {untimed}) and completion_id in (select unnest(?::varchar[]))",
-            [*([min(times), max(times)] if times else []), list(ids)],
-        )
-        return {row[0]: Known(*row[1:]) for row in rows}
+        if self._hashes is None:
+            self._hashes = _all_hashes(self.connection)
+        hashes = self._rows("select hash(unnest(?::varchar[]))", [list(created)])
+        pairs = zip(created.items(), hashes, strict=True)
+        return {id_: at for (id_, at), (number,) in pairs if _holds(self._hashes, number)}
 
     def quarantined(self) -> set[str]:
         """Hashes of the objects that were set aside."""
@@ -111,63 +148,17 @@ def create_own_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
-def recover(connection: duckdb.DuckDBPyConnection) -> None:
-    """Undoes what a load that died left behind, so that what is known of a row holds for its children too.
-
-    dlt commits table by table and marks the package last. Rows of a package without its mark: a new
-    completion is removed whole (its page is read again, the cursor was not saved); one that was being
-    rewritten loses its hash, which makes the next sync that sees it write it again, whole.
-    """
-    if not connection.execute("select 1 from duckdb_tables() where table_name = '_dlt_loads'").fetchall():
-        return
-    tables = {
-        row[0]
-        for row in connection.execute(
-            "select table_name from duckdb_tables() where schema_name = 'chat'"
-        ).fetchall()
-    }
-    unfinished = f"{LOAD_ID} not in (select load_id from chat._dlt_loads)"
-    touched = " union ".join(
-        f"select completion_id from chat.{name} where {unfinished}" for name in _CHILDREN if name in tables
-    )
-    if not touched or "completions" not in tables:
-        return
-    connection.execute("begin")
-    connection.execute(f"create temp table touched as {touched}")
-    connection.execute(
-        "create temp table unborn as select touched.completion_id from touched"
-        " left join chat.completions as known on known.completion_id = touched.completion_id"
-        " where known.completion_id is null"
-        f" or (known.{unfinished} and known.first_seen_at = known.last_seen_at)"
-    )
-    for name in _CHILDREN:
-        if name in tables:
-            connection.execute(f"delete from chat.{name} where completion_id in (from unborn)")
-    connection.execute("update chat.completions set row_hash = null where completion_id in (from touched)")
-    connection.execute("drop table touched")
-    connection.execute("drop table unborn")
-    connection.execute("commit")
-
-
-def bind(
-    connection: duckdb.DuckDBPyConnection, source: str, endpoint: Endpoint, at: datetime, *, walked: bool
-) -> None:
-    """Binds a source name to where it was first synced from, and notes when it was last walked to the end."""
+def bind(connection: duckdb.DuckDBPyConnection, source: str, endpoint: Endpoint, at: datetime) -> None:
+    """Binds a source name to where it is synced from, if it is new."""
     connection.execute(
         "insert into chat.sources (source, base_url, project, organization, first_synced_at)"
         " select ?, ?, ?, ?, ? where ? not in (select source from chat.sources)",
         [source, endpoint.place, endpoint.project, endpoint.organization, at, source],
     )
-    covered = (
-        "update chat.sources set last_synced_at = ?, covered_from ="
-        " (select min(created_at) from chat.completions as mine where mine.source = sources.source) where source = ?"
-    )
-    if walked:
-        connection.execute(covered, [at, source])
 
 
 def note_runs(connection: duckdb.DuckDBPyConnection, runs: Sequence[dict[str, Any]]) -> None:
-    """Writes runs into sync_runs, replacing those that are there already."""
+    """Writes runs into sync_runs, replacing those that are there already, and what they say of their sources."""
     names = [column.name for column in SYNC_RUNS.columns]
     marks = ", ".join("?" for _ in names)
     load_id = connection.execute("select max(load_id) from chat._dlt_loads").fetchall()[0][0]
@@ -176,14 +167,11 @@ def note_runs(connection: duckdb.DuckDBPyConnection, runs: Sequence[dict[str, An
         connection.execute("delete from chat.sync_runs where run_id = ?", [run["run_id"]])
         values = [load_id if name == LOAD_ID else run.get(name) for name in names]
         connection.execute(f"insert into chat.sync_runs ({', '.join(names)}) values ({marks})", values)
-    connection.execute("commit")
-
-
-def close_dead_runs(connection: duckdb.DuckDBPyConnection) -> None:
-    """Marks runs that still say running: whoever holds the lock knows that they are not."""
     connection.execute(
-        "update chat.sync_runs set outcome = 'interrupted', detail = 'the process died' where outcome = 'running'"
+        "update chat.sources set last_synced_at = (select max(runs.started_at) from chat.sync_runs as runs"
+        " where runs.source = sources.source and runs.outcome in ('done', 'nothing_new'))"
     )
+    connection.execute("commit")
 
 
 def prune(connection: duckdb.DuckDBPyConnection, keep: int = 10) -> None:
@@ -193,3 +181,16 @@ def prune(connection: duckdb.DuckDBPyConnection, keep: int = 10) -> None:
         " (select _dlt_load_id from chat._dlt_pipeline_state order by _dlt_load_id desc limit ?)",
         [keep],
     )
+
+
+def _all_hashes(connection: duckdb.DuckDBPyConnection) -> Sequence[int]:
+    """DuckDB's hash of every id, in order, eight bytes each."""
+    sorted_ = connection.sql("select hash(completion_id) as number from chat.completions order by number")
+    column = sorted_.to_arrow_table().column(0).combine_chunks()
+    numbers = memoryview(column.buffers()[1] or b"").cast("B").cast("Q")
+    return numbers[column.offset : column.offset + len(column)]
+
+
+def _holds(numbers: Sequence[int], number: int) -> bool:
+    at = bisect_left(numbers, number)
+    return at < len(numbers) and numbers[at] == number

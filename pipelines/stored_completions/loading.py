@@ -1,0 +1,93 @@
+"""The working file while it is written: dlt on a connection of ours, one package a round.
+
+dlt is imported here and in `source`, and only once there is something to write: its import alone
+costs more than a sync with nothing new.
+"""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import duckdb
+
+from stored_completions import store, undo, warehouse
+from stored_completions.errors import WarehouseError
+from stored_completions.publishing import mark_unpublished
+from stored_completions.rounds import Round
+from stored_completions.warehouse import Files
+
+_MEMORY = "1GB"
+_DLT = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RUNTIME__LOG_LEVEL": "ERROR",
+    "LOAD__DELETE_COMPLETED_JOBS": "true",
+    "LOAD__TRUNCATE_STAGING_DATASET": "true",
+    "LOAD__WORKERS": "1",
+    "NORMALIZE__WORKERS": "1",
+    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "false",
+}
+
+
+class Loading:
+    """Loads rounds. While it is open dlt's working folder is there, which tells of a sync that died."""
+
+    def __init__(self, files: Files) -> None:
+        mark_unpublished(files)
+        shutil.rmtree(files.dlt, ignore_errors=True)
+        files.dlt.mkdir()
+        self._files = files
+        self.connection = warehouse.connect(files.working, read_only=False)
+        self.connection.execute(f"set global memory_limit = '{_MEMORY}'")
+        store.create_own_tables(self.connection)
+        self._pipeline = _pipeline(self.connection, files)
+        self._thread = ThreadPoolExecutor(1, "load")
+        self._may_be_recovered = False
+
+    def load(self, key: str, round_: Round) -> None:
+        """Loads a round and its cursor, all or nothing; WarehouseError says why not.
+
+        In a thread of its own, since dlt takes over the signals of the main thread.
+        """
+        from stored_completions.source import loaded_round
+
+        source = loaded_round(key, round_)
+        self._may_be_recovered = True
+        undo.move_out(self.connection, *round_.replaced)
+        try:
+            self._thread.submit(self._pipeline.run, source, loader_file_format="parquet").result()
+        except Exception as error:
+            raise WarehouseError(_why_unloaded(error, self._files)) from error
+        undo.forget(self.connection)
+        self._may_be_recovered = False
+
+    def close(self) -> None:
+        """Closes the file; dlt's folder stays after a load that failed, so that the next sync recovers."""
+        self._thread.shutdown()
+        self.connection.close()
+        if not self._may_be_recovered:
+            shutil.rmtree(self._files.dlt, ignore_errors=True)
+
+
+def _pipeline(connection: duckdb.DuckDBPyConnection, files: Files) -> Any:
+    for name, value in _DLT.items():
+        os.environ.setdefault(name, value)
+    import dlt
+
+    return dlt.pipeline(
+        store.PIPELINE,
+        pipelines_dir=str(files.dlt),
+        destination=dlt.destinations.duckdb(credentials=connection),
+        dataset_name="chat",
+    )
+
+
+def _why_unloaded(error: BaseException, files: Files) -> str:
+    """A sentence for a load that failed; the working file keeps every round before it."""
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+    return (
+        f"A round could not be loaded into {files.working}: {warehouse.first_line(cause)} The rounds before it are "
+        f"kept; free space or mend the cause and sync again."
+    )

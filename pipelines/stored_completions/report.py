@@ -1,0 +1,121 @@
+"""What a sync did: the row of `sync_runs`, and what a person or a machine asks next."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from stored_completions.errors import Stopped, StoredCompletionsError
+from stored_completions.rounds import Counts
+from stored_completions.walk import Walk
+
+TO_THE_END = ("done", "nothing_new")
+"""The outcomes of a run that read to the end of the list."""
+
+
+@dataclass
+class Report:
+    """One run; `published` says whether analysts see it, `is_behind` whether they are still to see it."""
+
+    run_id: str
+    source: str
+    started_at: datetime
+    warehouse: str
+    is_new_warehouse: bool
+    finished_at: datetime | None = None
+    from_id: str | None = None
+    to_id: str | None = None
+    requests: int = 0
+    retries: int = 0
+    waited_seconds: float = 0.0
+    outcome: str = "running"
+    detail: str | None = None
+    published: bool = False
+    is_behind: bool = False
+    newest_created_at: datetime | None = None
+    possibly_incomplete_seconds: list[int] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+
+    def end(self, walk: Walk, failure: StoredCompletionsError | None, *, changed: bool) -> None:
+        """Notes how it ended; `changed` says whether anything was written."""
+        cursor = walk.cursor
+        self.finished_at = datetime.now(UTC)
+        self.possibly_incomplete_seconds = walk.incomplete
+        self.to_id = cursor.position.id if cursor.position else None
+        self.newest_created_at = None if cursor.newest is None else datetime.fromtimestamp(cursor.newest, UTC)
+        self.outcome = _outcome(walk, failure, changed)
+        self.detail = _detail(walk, failure)
+
+    def fail(self, error: StoredCompletionsError) -> None:
+        """Notes that it came to no orderly end."""
+        self.finished_at = datetime.now(UTC)
+        self.outcome = "failed"
+        self.detail = str(error)
+
+    def row(self) -> dict[str, Any]:
+        """The columns of `sync_runs`, and more."""
+        row = {**asdict(self), **asdict(self.counts)}
+        del row["counts"]
+        return row
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in self.row().items()
+        }
+
+    def sentences(self) -> list[str]:
+        """What a person wants to know of it."""
+        counts = self.counts
+        asked = _counted(self.requests, "request")
+        if self.outcome == "nothing_new":
+            said = [
+                f"Nothing new: {counts.rows_seen:,} completions looked at again in {asked}, nothing written."
+            ]
+        else:
+            late = f", {counts.rows_late:,} of them late" if counts.rows_late else ""
+            said = [
+                f"{_counted(counts.rows_new, 'new completion')}{late}, {counts.rows_changed:,} changed, "
+                f"{counts.rows_seen:,} looked at in {asked}."
+            ]
+        if counts.rows_quarantined:
+            said.append(
+                f"{_counted(counts.rows_quarantined, 'object')} could not be loaded: see chat.quarantine."
+            )
+        said += [self.detail] if self.detail else []
+        behind = ": not published yet, publish_min_interval has not passed" if self.is_behind else ""
+        said.append(f"{self.warehouse}{' (new)' if self.is_new_warehouse else ''}{behind}")
+        return said
+
+
+def run_from_json(run: dict[str, Any]) -> dict[str, Any]:
+    """The row of a run that was noted as JSON, its times as times again."""
+    times = {
+        name: datetime.fromisoformat(run[name]) for name in ("started_at", "finished_at") if run.get(name)
+    }
+    return run | times
+
+
+def _outcome(walk: Walk, failure: StoredCompletionsError | None, changed: bool) -> str:
+    if failure is None and walk.request is None:
+        return "done" if changed else "nothing_new"
+    return "stopped" if failure is None or isinstance(failure, Stopped) else "failed"
+
+
+def _detail(walk: Walk, failure: StoredCompletionsError | None) -> str | None:
+    said = []
+    if failure is not None:
+        said.append(str(failure))
+    elif walk.request is not None:
+        said.append("--max-pages is reached, the list is not at its end: the next sync goes on from there.")
+    if walk.incomplete:
+        seconds = ", ".join(
+            f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}" for second in walk.incomplete
+        )
+        said.append(
+            f"The server would not list these seconds whole, rows of them may be missing: {seconds} UTC."
+        )
+    return " ".join(said) or None
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
