@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import journal, models, store, undo, warehouse
+from stored_completions import definitions, journal, store, undo, warehouse
 from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.cursor import Cursor
@@ -216,16 +216,20 @@ class _Sync:
 
     def _must_publish(self) -> bool:
         """Whether the copy that analysts open is behind, and old enough to be replaced."""
-        if not self._files.unpublished.exists():
+        if not self._files.unpublished.exists() and not self._is_outdated():
             return False
         last = warehouse.published_at(self._store.connection) if self._store.connection else None
         interval = self._settings.publish_min_interval
         return last is None or (datetime.now(UTC) - last).total_seconds() >= interval
 
+    def _is_outdated(self) -> bool:
+        """Whether the warehouse holds completions, but prices or views that this program has newer ones of."""
+        connection = self._store.connection
+        return connection is not None and not self._store.is_empty and definitions.are_outdated(connection)
+
     def _publish(self) -> None:
         connection = self._write().connection
-        models.create_views(connection)
-        models.comment_tables(connection)
+        definitions.refresh(connection)
         publish(self._files, connection)
         self._report.published = True
 

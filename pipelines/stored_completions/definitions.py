@@ -1,0 +1,39 @@
+"""What stands beside the data in a warehouse: prices, views, descriptions; of this version of the program.
+
+They are renewed before a copy is published, and a newer program or newer prices are reason enough
+to publish, also when no completion is new.
+"""
+
+from hashlib import sha256
+
+import duckdb
+
+from stored_completions import models, prices
+from stored_completions.price_overrides import NONE, Overrides
+
+_TABLE = "create table if not exists chat.definitions (fingerprint varchar)"
+
+
+def refresh(connection: duckdb.DuckDBPyConnection, overrides: Overrides = NONE) -> None:
+    """Writes prices, views and descriptions, if they are not this program's already."""
+    if not are_outdated(connection, overrides):
+        return
+    prices.load(connection, overrides)
+    models.create_views(connection)
+    models.comment_tables(connection)
+    connection.execute(_TABLE)
+    connection.execute("delete from chat.definitions")
+    connection.execute("insert into chat.definitions values (?)", [_fingerprint(overrides)])
+
+
+def are_outdated(connection: duckdb.DuckDBPyConnection, overrides: Overrides = NONE) -> bool:
+    """Whether the warehouse was last published by another version, or with other prices."""
+    try:
+        row = connection.execute("select fingerprint from chat.definitions").fetchone()
+    except duckdb.CatalogException:
+        return True
+    return row is None or row[0] != _fingerprint(overrides)
+
+
+def _fingerprint(overrides: Overrides) -> str:
+    return sha256((models.fingerprint() + prices.fingerprint(overrides)).encode()).hexdigest()
