@@ -5,13 +5,20 @@ Runs in an environment of its own (`make test-contract`), as `python tests/contr
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from openai import NotFoundError, OpenAI, RateLimitError
 from openai.types.chat import ChatCompletion
 
+from rebuild import rebuild, same
+from stored_completions.config import settings
+from stored_completions.query import reading
 from stored_completions.sandbox import Account, Fault, Sandbox
+from stored_completions.sync import sync
+from stored_completions.tables import TABLES
 
 Object = dict[str, Any]
 
@@ -98,12 +105,28 @@ def check_faults(account: Account) -> None:
             client.with_options(max_retries=0).chat.completions.list()
 
 
+def check_warehouse(account: Account) -> None:
+    """What the SDK gets is what stands in the warehouse after a sync, object by object."""
+    with Sandbox(account) as sandbox, client_of(sandbox.base_url) as client, TemporaryDirectory() as folder:
+        place = {"api_key": "sk-sandbox", "base_url": sandbox.base_url}
+        sync(settings(place, {}, Path(folder)), Path(folder) / "warehouse.duckdb")
+        whole = everything(client, 100)
+        with reading(Path(folder) / "warehouse.duckdb") as connection:
+            tables = {table.name: connection.table(f"chat.{table.name}").to_arrow_table() for table in TABLES}
+    loaded = rebuild({name: rows.to_pylist() for name, rows in tables.items()})
+    assert loaded.keys() == whole.keys()
+    differing = [id_ for id_, row in whole.items() if not same(row, loaded[id_])]
+    assert not differing, differing[:3]
+    sys.stdout.write(f"The warehouse holds what the SDK got: {len(whole)} objects, differences: 0.\n")
+
+
 def main() -> None:
     _say("page size", "stored", "paged", "lost", "requests")
     check_lists(Account.generate(300, per_second=3), THREE_A_SECOND)
     check_lists(Account.generate(400, seed=1))
     check_one_completion(Account.generate(100, seed=2))
     check_faults(Account.generate(50, seed=3))
+    check_warehouse(Account.generate(1_000, seed=4))
     sys.stdout.write("The SDK got every stored completion whole, once its lost rows were read again.\n")
 
 
