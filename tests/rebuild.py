@@ -1,13 +1,27 @@
-"""The inverse of the loader: API objects from the tables alone, as `warehouse.md` promises."""
+"""The loader without a network, and its inverse: API objects from the tables alone, as `warehouse.md` promises."""
 
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
+from math import isnan
+from pathlib import Path
 from typing import Any
 
-Row = dict[str, Any]
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet
+
+from given import Row, rows
+from stored_completions.completions import Rows, body, item
+from stored_completions.pages import read_page
+from stored_completions.tables import Table
+
+NOW = 1_700_000_000_000_000
+
+Tables = dict[str, list[Row]]
 
 _PLAIN = (
     "model service_tier system_fingerprint request_id input_user seed temperature top_p "
@@ -33,37 +47,83 @@ _USAGE = {
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two API objects are the same but for null, absent, [] and {}, and the order of choices."""
-    return normal(left) == normal(right)
+    """Whether two completions are the same but for null, absent, [] and {}, and the order of choices."""
+    return normal(_by_index(left)) == normal(_by_index(right))
 
 
 def normal(value: Any) -> Any:
+    """`value` such that `==` merges only null, absent, [] and {}, and numbers of one value (1 and 1.0)."""
     if isinstance(value, dict):
         members = {name: normal(item) for name, item in value.items()}
         return {name: item for name, item in members.items() if item is not None} or None
     if isinstance(value, list):
         return [normal(item) for item in value] or None
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and isnan(value):
         return "<NaN>"
     return (type(value).__name__, value) if isinstance(value, bool | str) else value
+
+
+def _by_index(completion: Any) -> Any:
+    """`completion` with its choices in the order of their index, if each has one of its own."""
+    choices = completion.get("choices") if isinstance(completion, dict) else None
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        return completion
+    indexes = [choice.get("index") for choice in choices]
+    if not all(type(index) is int for index in indexes) or len(set(indexes)) < len(indexes):
+        return completion
+    return completion | {"choices": sorted(choices, key=lambda choice: choice["index"])}
 
 
 def unescape(extra: Any) -> Any:
     """`extra` with its `$escaped` members put back in place."""
     if isinstance(extra, list):
-        return [unescape(item) for item in extra]
+        return [unescape(value) for value in extra]
     if not isinstance(extra, dict):
         return extra
-    plain = {name: unescape(item) for name, item in extra.items() if not name.endswith("$escaped")}
-    for name, item in extra.items():
+    plain = {name: unescape(value) for name, value in extra.items() if not name.endswith("$escaped")}
+    for name, text in extra.items():
         if name == "$escaped":
-            plain |= json.loads(item, strict=False)
+            plain |= json.loads(text, strict=False)
         elif name.endswith("$escaped"):
-            plain[name.removesuffix("$escaped")] = json.loads(item, strict=False)
+            plain[name.removesuffix("$escaped")] = json.loads(text, strict=False)
     return plain
 
 
-def rebuild(tables: Mapping[str, list[Row]]) -> dict[str, Any]:
+def load(*bodies: bytes) -> Iterator[tuple[Table, pa.Table]]:
+    """The tables of the objects that one list page carries."""
+    loaded = Rows("default", NOW)
+    for entry in read_page(b'{"object":"list","data":[' + b",".join(bodies) + b"]}").completions:
+        found = item(entry)
+        if found is None:
+            loaded.set_aside(sha256(body(entry).encode()).hexdigest(), body(entry), "it has no usable id")
+        else:
+            loaded.add(found)
+    return loaded.tables("load")
+
+
+def read(tables: Iterable[tuple[Table, pa.Table]]) -> Tables:
+    """The rows of Arrow tables, as a loader hands them over."""
+    return {table.name: loaded.to_pylist() for table, loaded in tables}
+
+
+def through_duckdb(tables: Iterable[tuple[Table, pa.Table]], folder: Path) -> Tables:
+    """The same rows after a parquet file and a DuckDB table have held them, every JSON column found valid."""
+    found: Tables = {}
+    with duckdb.connect(folder / "rebuild.duckdb") as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for table, loaded in tables:
+            path = folder / f"{table.name}.parquet"
+            pyarrow.parquet.write_table(loaded, path)
+            connection.execute(f"create table {table.name} as select * from read_parquet('{path}')")
+            found[table.name] = rows(connection, f"from {table.name}")
+            for column in table.columns:
+                if column.type == "json":
+                    invalid = f"from {table.name} where not json_valid({column.name})"
+                    assert connection.execute(invalid).fetchall() == []
+    return found
+
+
+def rebuild(tables: Tables) -> dict[str, Any]:
     """Every completion by id, from the rows of the tables of schema chat."""
     children: dict[str, dict[Any, list[Row]]] = {}
     for name in ("choices", "tool_calls", "annotations", "logprobs", "top_logprobs", "usage"):

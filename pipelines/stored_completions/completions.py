@@ -4,7 +4,6 @@ Rows are tuples in the order of the table's columns, timestamps as microseconds 
 since 1970, UTC. Logprobs are not looked at here: their raw slices are handed to `logprobs`.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ import pyarrow as pa
 from stored_completions import extra as fit
 from stored_completions.extra import Extra, keep, nested, objects, put, take
 from stored_completions.logprobs import LogprobTables, Slice, logprob_tables
-from stored_completions.pages import Fields, fields, is_strict, loads
+from stored_completions.pages import Fields, fields, is_strict, joined, loads
 from stored_completions.tables import CHOICES, LOAD_ID, TABLES, Table
 
 DAY = 86_400_000_000
@@ -123,8 +122,7 @@ def body(listed: Fields | bytes) -> str:
     """The text of a listed object, put together again from its slices."""
     if isinstance(listed, bytes):
         return listed.decode()
-    members = (json.dumps(name).encode() + b":" + raw for name, raw in listed.items())
-    return (b"{" + b",".join(members) + b"}").decode()
+    return joined(listed).decode()
 
 
 class Rows:
@@ -149,8 +147,8 @@ class Rows:
         key = (listed.completion_id, None if created is None else created // DAY)
         self._metadata(key, rest.get("metadata", b"null"))
         self._usage(key, nested(rest, "usage"))
-        for index, choice in _indexed(objects(rest, "choices")):
-            self._choice(key, index, choice)
+        for index, choice, sent in _indexed(objects(rest, "choices")):
+            self._choice(key, index, choice, sent)
         values = [take(rest, name, kind, extra) for name, kind in _COMPLETION]
         keep(rest, extra)
         first_seen = known.first_seen_at if known else self._now
@@ -189,8 +187,7 @@ class Rows:
                 ),
             )
 
-    def _choice(self, key: Key, index: int, choice: Fields) -> None:
-        extra: Extra = {}
+    def _choice(self, key: Key, index: int, choice: Fields, extra: Extra) -> None:
         message = nested(choice, "message")
         inner: Extra = {}
         refusal_sent = "refusal" in message
@@ -246,16 +243,16 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def _indexed(choices: list[Fields]) -> list[tuple[int, Fields]]:
-    """Each choice with the API's index, or all with their positions if those are no distinct integers."""
-    sent = [_index(choice.get("index", b"null")) for choice in choices]
-    if None in sent or len(set(sent)) < len(sent):
-        return list(enumerate(choices))
-    return [(take(choice, "index", fit.integer, {}), choice) for choice in choices]
+def _indexed(choices: list[Fields]) -> list[tuple[int, Fields, Extra]]:
+    """Each choice with the API's index, or all with their positions if those are no distinct integers.
 
-
-def _index(raw: bytes) -> int | None:
-    return take({"index": raw}, "index", fit.integer, {})  # type: ignore[no-any-return]
+    Then what was sent stands in `extra`, null too: else nobody could tell a position from an index.
+    """
+    sent = [choice.pop("index", b"null") for choice in choices]
+    indexes = [take({"index": raw}, "index", fit.integer, {}) for raw in sent]
+    if None in indexes or len(set(indexes)) < len(indexes):
+        return [(place, choice, {"index": sent[place]}) for place, choice in enumerate(choices)]
+    return [(index, choice, {}) for index, choice in zip(indexes, choices, strict=True)]
 
 
 def _part(source: Fields, name: str, columns: Columns, extra: Extra) -> list[Any]:

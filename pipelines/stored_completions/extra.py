@@ -1,9 +1,10 @@
 """The rule that nothing is lost: what has no column, or does not fit it, stands in `extra`.
 
 `extra` is JSON put together from raw slices, so every digit stays as sent. A slice that DuckDB
-cannot store (NaN, a lone surrogate) stands under `<name>$escaped` as text: its ASCII-escaped JSON,
-escaped once more. Members whose very name cannot be stored stand together, as one such object,
-under `$escaped`.
+cannot store (NaN, a lone surrogate) stands under `<name>$escaped` as text: its JSON, escaped once
+more. So does one in which a name ends like that, lest it be taken for one of ours. Members whose
+very name cannot be stored, and such a slice under the empty name, stand together in one such
+object under `$escaped`.
 """
 
 import base64
@@ -12,7 +13,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from stored_completions.pages import Fields, elements, fields, is_strict, loads
+from stored_completions.pages import Fields, elements, fields, is_strict, joined, loads
 
 Extra = dict[str, "bytes | Extra"]
 
@@ -136,18 +137,20 @@ def storable(value: str) -> bool:
 
 def _object(extra: Extra) -> bytes:
     members = []
-    nameless = {}
+    nameless: Fields = {}
     for name, value in extra.items():
-        if not storable(name):
-            nameless[name] = value
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             members.append(_member(name, _object(value)))
-        elif is_strict(value) and not name.endswith(ESCAPED):
+        elif not storable(name):
+            nameless[name] = value
+        elif not name.endswith(ESCAPED) and _is_plain(value):
             members.append(_member(name, value))
+        elif name:
+            members.append(_member(name + ESCAPED, _escaped(value)))
         else:
-            members.append(_member(name + ESCAPED, _escaped(loads(value))))
+            nameless[name] = value
     if nameless:
-        members.append(_member(ESCAPED, _escaped({name: _value(value) for name, value in nameless.items()})))
+        members.append(_member(ESCAPED, _escaped(joined(nameless))))
     return b"{" + b",".join(members) + b"}"
 
 
@@ -155,9 +158,19 @@ def _member(name: str, raw: bytes) -> bytes:
     return json.dumps(name, ensure_ascii=False).encode() + b":" + raw
 
 
-def _escaped(value: Any) -> bytes:
-    return json.dumps(json.dumps(value)).encode()
+def _escaped(raw: bytes) -> bytes:
+    return json.dumps(raw.decode()).encode()
 
 
-def _value(value: "bytes | Extra") -> Any:
-    return loads(value) if isinstance(value, bytes) else {name: _value(item) for name, item in value.items()}
+def _is_plain(raw: bytes) -> bool:
+    """Whether the slice can stand in `extra` as it is: valid, and none of its names looks like ours."""
+    if not is_strict(raw):
+        return False
+    may_have_ours = b"$escaped" in raw or b"\\u" in raw
+    return not (may_have_ours and _has_our_names(loads(raw)))
+
+
+def _has_our_names(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(name.endswith(ESCAPED) or _has_our_names(item) for name, item in value.items())
+    return isinstance(value, list) and any(map(_has_our_names, value))

@@ -39,7 +39,7 @@ class Slice:
 
 
 class _Unfit(Exception):
-    """Arrow could read it, but not exactly."""
+    """Arrow read it, but not exactly."""
 
 
 def logprob_tables(slices: list[Slice]) -> LogprobTables:
@@ -47,16 +47,16 @@ def logprob_tables(slices: list[Slice]) -> LogprobTables:
     try:
         return _tables(slices, _read(slices, "error"))
     except (pa.ArrowInvalid, _Unfit):
-        parts = [_tables_of_one(slice_) for slice_ in slices]
-        return {name: pa.concat_tables([part[name] for part in parts]) for name in parts[0]}
+        if len(slices) == 1:
+            return _salvaged(slices[0])
+    half = len(slices) // 2
+    parts = [logprob_tables(slices[:half]), logprob_tables(slices[half:])]
+    return {name: pa.concat_tables([part[name] for part in parts]) for name in parts[0]}
 
 
-def _tables_of_one(slice_: Slice) -> LogprobTables:
-    """Strictly; else without the unknown fields; else only the values that fit, one by one."""
-    try:
-        return _tables([slice_], _read([slice_], "error"))
-    except (pa.ArrowInvalid, _Unfit):
-        slice_.extra["logprobs"] = slice_.raw
+def _salvaged(slice_: Slice) -> LogprobTables:
+    """What fits of a misfit: all but unknown fields; else value by value. The whole stands in `extra`."""
+    slice_.extra["logprobs"] = slice_.raw
     try:
         return _tables([slice_], _read([slice_], "ignore"))
     except (pa.ArrowInvalid, _Unfit):
@@ -75,7 +75,18 @@ def _read(slices: list[Slice], unexpected: str) -> pa.Table:
     )
     if table.num_rows != len(slices):
         raise _Unfit
+    for kind in KINDS:
+        tokens = _lists(table, kind).flatten()
+        _check(tokens)
+        _check(tokens.field("top_logprobs").flatten())
     return table
+
+
+def _check(tokens: pa.StructArray) -> None:
+    """Arrow takes a NaN, rounds an integer beyond 2^53, and lets a null stand among bytes."""
+    is_exact = pc.all(pc.less(pc.abs(tokens.field("logprob")), _EXACT)).as_py()
+    if not is_exact or tokens.field("bytes").values.null_count:
+        raise _Unfit
 
 
 def _tables(slices: list[Slice], read: pa.Table) -> LogprobTables:
@@ -84,8 +95,7 @@ def _tables(slices: list[Slice], read: pa.Table) -> LogprobTables:
 
 
 def _kind(slices: list[Slice], read: pa.Table, kind: str) -> tuple[pa.Table, pa.Table]:
-    lists = read.column(kind).combine_chunks()
-    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    lists = _lists(read, kind)
     owner, token_index = _positions(lists)
     tokens = lists.flatten()
     keys = {
@@ -106,6 +116,11 @@ def _kind(slices: list[Slice], read: pa.Table, kind: str) -> tuple[pa.Table, pa.
     )
 
 
+def _lists(read: pa.Table, kind: str) -> pa.ListArray:
+    """A column's only chunk, or an empty one."""
+    return read.column(kind).combine_chunks()
+
+
 def _positions(lists: pa.ListArray) -> tuple[pa.Array, pa.Array]:
     """For each element of all the lists: which list it is in, and where in it."""
     owner = pc.list_parent_indices(lists)
@@ -115,17 +130,12 @@ def _positions(lists: pa.ListArray) -> tuple[pa.Array, pa.Array]:
 
 
 def _values(tokens: pa.StructArray) -> dict[str, pa.Array]:
-    logprob = tokens.field("logprob")
-    reach = pc.max(pc.abs(logprob)).as_py()
-    if reach is not None and not reach <= _EXACT:
-        raise _Unfit
-    return {"token": tokens.field("token"), "bytes": _blobs(tokens.field("bytes")), "logprob": logprob}
+    blobs = _blobs(tokens.field("bytes"))
+    return {"token": tokens.field("token"), "bytes": blobs, "logprob": tokens.field("logprob")}
 
 
 def _blobs(lists: pa.ListArray) -> pa.Array:
     """Lists of bytes as BLOBs: the same buffers, read as one value a list."""
-    if lists.values.null_count:
-        raise _Unfit
     validity, offsets = lists.buffers()[:2]
     data = lists.values.buffers()[1]
     return pa.Array.from_buffers(

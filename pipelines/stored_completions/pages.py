@@ -20,12 +20,20 @@ from stored_completions.errors import ServiceError
 
 Fields = dict[str, bytes]
 
+_LONGEST_INTEGER = 4300  # digits; Python refuses to read more
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
 _envelope = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _anything = msgspec.json.Decoder()
 _skip = msgspec.json.Decoder(msgspec.Raw)
-_lenient = json.JSONDecoder(strict=False)
+_lenient = json.JSONDecoder(strict=False, parse_int=_integer)
+_BOOLEANS = {b"true": True, b"false": False}
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -34,7 +42,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Page:
     """One list page: a `Fields` per completion, or the raw bytes of an element that is no object.
 
-    `has_more` is None where the server sent none; `size` is the body's length in bytes.
+    `has_more` is None where the server did not say; `size` is the body's length in bytes.
     """
 
     completions: list[Fields | bytes]
@@ -52,8 +60,7 @@ def read_page(body: bytes) -> Page:
             "The server answered 200, but not with a list of completions: a proxy may have answered in its "
             "place, or the base URL is not that of an API with stored completions. Check OPENAI_BASE_URL."
         )
-    has_more = envelope.get("has_more", b"null")
-    return Page(items, None if has_more == b"null" else has_more == b"true", len(body))
+    return Page(items, _BOOLEANS.get(envelope.get("has_more", b"null")), len(body))
 
 
 def utf8(body: bytes) -> bytes:
@@ -88,8 +95,16 @@ def elements(raw: bytes) -> list[Fields | bytes] | None:
         return None if slices is None else [_or_itself(item) for item in slices]
 
 
+def joined(members: Fields) -> bytes:
+    """The JSON object that was cut into these members."""
+    return b"{" + b",".join(json.dumps(name).encode() + b":" + raw for name, raw in members.items()) + b"}"
+
+
 def loads(raw: bytes) -> Any:
-    """The Python value of a slice, integers exact; ValueError if it is no JSON at all."""
+    """The Python value of a slice, integers exact; ValueError if it is no JSON at all.
+
+    A number beyond what Python can hold, 1e400 or an integer of 5,000 digits, is infinite.
+    """
     try:
         return _anything.decode(raw)
     except msgspec.DecodeError:
