@@ -1,20 +1,26 @@
 """Is everything there that a sync needs? Asked one by one, with nothing written."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from stored_completions.client import Client
 from stored_completions.config import Settings
-from stored_completions.errors import NotFound, StoredCompletionsError
+from stored_completions.errors import (
+    NotFound,
+    StoredCompletionsError,
+    UsageError,
+    WarehouseError,
+)
 from stored_completions.pages import Page, read_page
 from stored_completions.query import reading
 from stored_completions.store import Store
 from stored_completions.warehouse import Files
+
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -26,11 +32,15 @@ class Finding:
     error: StoredCompletionsError | None = None
 
 
-def check(settings: Settings, path: Path) -> Iterator[Finding]:
-    """Findings in the order a sync would meet them; later ones are left out when they cannot be asked."""
+def check(settings: Settings, path: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[Finding]:
+    """Findings in the order a sync would meet them; later ones are left out when they cannot be asked.
+
+    `say` hears why an answer takes long.
+    """
     files = Files(path.absolute())
-    yield _guarded("settings", lambda: f"{settings.endpoint.base_url}, look-back {settings.pace.long} s")
-    with Client(settings.endpoint, settings.patience) as client:
+    yield Finding("settings", _said(settings))
+    patience = replace(settings.patience, max_attempts=min(_TRIES, settings.patience.max_attempts))
+    with Client(settings.endpoint, patience, on_retry=say) as client:
         listed = _Listed(client, settings)
         finding = _guarded("list of completions", listed.ask)
         yield finding
@@ -38,6 +48,17 @@ def check(settings: Settings, path: Path) -> Iterator[Finding]:
             yield _guarded("input messages", listed.ask_messages)
     yield _guarded("warehouse", lambda: _warehouse(files, settings))
     yield _guarded("lock", lambda: _lock(files))
+
+
+def _said(settings: Settings) -> str:
+    endpoint, query = settings.endpoint, settings.query
+    account = {"organization": endpoint.organization, "project": endpoint.project}
+    only = {"model": query.model, **{f"metadata {key}": value for key, value in query.metadata.items()}}
+    said = [f"source {settings.source!r} at {endpoint.place}"]
+    said += [f"{name} {value}" for name, value in account.items() if value]
+    said += [f"look-back {settings.pace.long} s"]
+    said += [f"only {name} {value}" for name, value in only.items() if value]
+    return ", ".join(said)
 
 
 class _Listed:
@@ -53,18 +74,18 @@ class _Listed:
         page: Page = answer.value
         if not page.completions:
             return (
-                "answers, and lists nothing: none was stored with store: true, they are another project's, or the "
-                "organisation retains no data. That is no error"
+                "answers, and lists nothing. That is no error: none was stored (make requests with store: true), "
+                "they belong to another project (use its key), a filter leaves none, or the organisation keeps no data"
             )
         self.an_id = _an_id(page)
-        return "answers, the key may read it"
+        return "answers, and the key may read it"
 
     def ask_messages(self) -> str:
         try:
             self._client.messages(read_page, self.an_id or "", limit=1)
         except NotFound:
-            return "this server lists none for the newest completion"
-        return "answers, the key may read it"
+            return "none for the newest completion, as on servers that do not keep them"
+        return "answers, and the key may read them"
 
 
 def _an_id(page: Page) -> str | None:
@@ -75,35 +96,61 @@ def _an_id(page: Page) -> str | None:
 
 
 def _warehouse(files: Files, settings: Settings) -> str:
-    folder = files.published.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise StoredCompletionsError(
-            f"{folder} is no folder that can be written to: name another with --warehouse."
-        )
-    free = shutil.disk_usage(folder).free / 1e9
+    for folder in (files.published.parent, files.folder):
+        _check_writable(folder)
+    free = shutil.disk_usage(_existing(files.published.parent)).free / 1e9
     if not files.published.exists():
-        return f"{files.published} will be made, {free:.0f} GB are free"
+        return f"{files.published} will be made, {free:,.0f} GB are free"
     with reading(files.published) as connection:
         held = Store(connection)
         bound = held.binding(settings.source)
         rows = held.completions()
+    _check_binding(files, settings, bound)
+    return f"{files.published} holds {rows:,} completions, {free:,.0f} GB are free"
+
+
+def _check_writable(folder: Path) -> None:
+    existing = _existing(folder)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise WarehouseError(
+            f"{existing} cannot be written to, where a sync keeps its files: name another place with --warehouse, or "
+            f"change the permissions."
+        )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there: a sync makes the rest."""
+    return next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+
+
+def _check_binding(files: Files, settings: Settings, bound: tuple[str, str | None] | None) -> None:
     here = (settings.endpoint.place, settings.endpoint.project)
     if bound and bound != here:
-        raise StoredCompletionsError(
-            f"{files.published} holds source {settings.source!r} from {bound[0]}, not from {here[0]}: name another file "
-            f"with --warehouse, or another source with --source."
+        raise UsageError(
+            f"{files.published} holds source {settings.source!r} from {_place(*bound)}, not from {_place(*here)}: "
+            f"name another file with --warehouse, or another source with --source."
         )
-    return f"{files.published} holds {rows:,} completions, {free:.0f} GB are free"
+
+
+def _place(base_url: str, project: str | None) -> str:
+    return f"{base_url}, project {project}" if project else base_url
 
 
 def _lock(files: Files) -> str:
-    if not files.lock.exists():
-        return "free"
+    """Tries the lock as a sync takes it, but on a file opened for reading: nothing of it changes."""
     try:
-        with FileLock(files.lock, blocking=False):
-            return "free"
-    except Timeout:
-        return "held: a sync is running now"
+        with files.lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return "free"
+    except BlockingIOError:
+        return "held, a sync is running now: another one would end with exit code 75"
+    except OSError as error:
+        raise WarehouseError(
+            f"{files.lock} cannot be read ({error.strerror}): change its permissions, or name another place with "
+            f"--warehouse."
+        ) from None
+    return "free"
 
 
 def _guarded(what: str, ask: Callable[[], str]) -> Finding:

@@ -1,184 +1,149 @@
 """The command line: each verb calls one function of the package, and says what came of it.
 
 stdout carries results, stderr progress and sentences. Errors are one or two sentences and an exit
-code; a traceback is a bug of ours.
+code; a traceback is a bug of ours. What a verb needs is imported when it runs, so that help is quick.
 """
 
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from stored_completions import __version__
-from stored_completions.errors import StoredCompletionsError
-
-_stderr = Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-class _Commands(click.Group):
-    """Turns our errors into sentences on stderr and their exit codes; lists commands in their order."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except StoredCompletionsError as error:
-            _stderr.print(f"stored-completions: {error}", markup=False)
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            ctx.exit(130)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
+from stored_completions.options import Commands, sandbox_options, source_options, warehouse_option
 
 
 @click.group(
-    cls=_Commands,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed or stopped (repeat it), 2 usage, settings or key, 3 a check or age is "
-    "not met, 75 another sync is running, 130 Ctrl-C.",
+    epilog="Exit codes: 0 done; 1 failed or stopped, safe to repeat; 2 usage, settings or key; 3 a check or age is "
+    "not met; 75 another sync is running; 130 Ctrl-C.",
 )
 @click.version_option(__version__, prog_name="stored-completions")
 def cli() -> None:
     """Sync OpenAI's stored chat completions into DuckDB, exactly once, for SQL.
 
-    Start with `demo`, which needs no key. With a key in OPENAI_API_KEY: `check`, then `sync`, then
-    `query` or any DuckDB client.
+    \b
+    Without a key:   stored-completions demo
+    With a key:      export OPENAI_API_KEY=sk-...
+                     stored-completions check
+                     stored-completions sync
+                     stored-completions query "select count(*) from chat.completions"
+
+    Settings come from flags, then SOURCES__STORED_COMPLETIONS__... variables, then .dlt/secrets.toml and
+    .dlt/config.toml ([sources.stored_completions]), then OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID and
+    OPENAI_PROJECT_ID.
     """
 
 
-def _warehouse(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--warehouse",
-        type=click.Path(dir_okay=False, path_type=Path),
-        default="stored_completions.duckdb",
-        envvar="STORED_COMPLETIONS_WAREHOUSE",
-        show_default=True,
-        show_envvar=True,
-        help="The DuckDB file that analysts open.",
-    )(command)
-
-
-def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where to read from. There is no flag for the key: it would stand in every list of processes."""
-    options = [
-        click.option("--base-url", help="Base URL of the API.  [default: OPENAI_BASE_URL, or OpenAI's]"),
-        click.option("--api-version", help="Azure's api-version, e.g. preview."),
-        click.option("--model", help="Only completions of this model, e.g. gpt-4o-mini-2024-07-18."),
-        click.option(
-            "--metadata",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Only completions with this pair; repeatable.",
-        ),
-        click.option(
-            "--lookback", metavar="TIME", help="How late a row may appear and still be found.  [default: 1h]"
-        ),
-        click.option(
-            "--page-size", type=click.IntRange(min=1), help="Completions per request.  [default: 100]"
-        ),
-        click.option(
-            "--insecure-http", is_flag=True, default=None, help="Allow plain http to another machine."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-@cli.command()
+@cli.command(short_help="The whole job with no key: invented data, a sync, a report.")
 @click.option(
-    "--completions", default=2_000, show_default=True, type=click.IntRange(min=1), help="Size of the account."
+    "--completions",
+    default=2_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many completions the invented account has.",
 )
 def demo(completions: int) -> None:
     """Do the whole job with no key: a local API with invented data, a sync, a report.
 
-    Writes only stored_completions_demo.duckdb (and .stored_completions/) in this folder.
+    Writes only stored_completions_demo.duckdb, and its state in .stored_completions/, in this folder; each demo
+    starts anew. No setting is read and nothing leaves this machine.
     """
+    from rich.console import Console
+
     from stored_completions.demo import demo as run
 
     run(Path.cwd(), Console(highlight=False), completions=completions)
 
 
-@cli.command()
-@click.option(
-    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
-)
-@click.option(
-    "--completions", default=2_000, show_default=True, type=click.IntRange(min=0), help="Size of the account."
-)
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same account.")
-@click.option("--per-second", type=click.IntRange(min=1), help="Exactly so many rows in each second.")
-@click.option("--logprob-share", default=0.05, show_default=True, help="Share of rows with logprobs.")
-@click.option("--tokens", type=click.IntRange(min=1), help="Tokens of each row with logprobs.")
-@click.option("--top-logprobs", type=click.IntRange(0, 20), help="Alternatives of each token.")
-@click.option(
-    "--ndjson", type=click.Path(exists=True, dir_okay=False), help="Serve this file, a completion a line."
-)
-@click.option("--max-limit", type=click.IntRange(min=1), help="Largest page that is served.")
-@click.option("--latency", default=0.0, show_default=True, help="Seconds before each answer.")
-@click.option("--now", type=int, help="Stop the clock at this unix second.")
-@click.option("--verbose", is_flag=True, help="Log each request to stderr.")
+@cli.command(short_help="Serve a local API to try things against.")
+@sandbox_options
 def sandbox(
-    port: int, completions: int, seed: int, per_second: int | None, logprob_share: float, tokens: int | None,
-    top_logprobs: int | None, ndjson: str | None, now: int | None, verbose: bool, **rules: Any,
-) -> None:  # fmt: skip
-    """Serve a local API with invented completions, to try things against.
+    port: int, verbose: bool, now: int | None, max_limit: int | None, latency: float, **made: Any
+) -> None:
+    """Serve a local API with invented completions, to try things against. Ctrl-C ends it.
 
-    It behaves like the live service: newest first by default, ties within a second, an `after` that
-    counts seconds, real error answers. Its clock can be set and faults can be ordered while it runs:
+    The base URL is printed on stdout once it answers; any API key is accepted. It behaves like the live service:
+    newest first by default, an `after` that counts whole seconds, rows of one second in changing order, real error
+    answers. While it runs, its clock can be moved, faults ordered, and what was asked looked at:
 
     \b
-        curl -X POST localhost:8080/sandbox/clock -d '{"advance": 3600}'
-        curl -X POST localhost:8080/sandbox/faults -d '[{"status": 500}]'
+      curl -X POST http://127.0.0.1:8080/sandbox/clock -d '{"advance": 3600}'
+      curl -X POST http://127.0.0.1:8080/sandbox/faults -d '[{"fault": "status", "status": 500}]'
+      curl http://127.0.0.1:8080/sandbox/status
+
+    \b
+    Example, in another terminal:
+      export OPENAI_API_KEY=sk-sandbox OPENAI_BASE_URL=http://127.0.0.1:8080/v1
+      stored-completions sync --warehouse sandbox.duckdb
     """
-    from stored_completions.sandbox import Account
+    from stored_completions.errors import StoredCompletionsError
     from stored_completions.sandbox.serve import serve
 
-    if ndjson:
-        account = Account.from_ndjson(ndjson)
-    else:
-        account = Account.generate(
-            completions,
-            seed=seed,
-            until=(now or int(time.time())) - 60,
-            per_second=per_second,
-            logprob_share=logprob_share,
-            tokens=tokens,
-            top_logprobs=top_logprobs,
-        )
+    account = _account(now, **made)
 
     def announce(base_url: str) -> None:
         click.echo(base_url)
-        _stderr.print(
+        sys.stdout.flush()
+        click.echo(
             f"{len(account):,} completions. In another terminal:\n"
-            f"  OPENAI_API_KEY=sk-sandbox OPENAI_BASE_URL={base_url} stored-completions sync --warehouse sandbox.duckdb\n"
-            f"Ctrl-C ends it."
+            f"  export OPENAI_API_KEY=sk-sandbox OPENAI_BASE_URL={base_url}\n"
+            f"  stored-completions sync --warehouse sandbox.duckdb\n"
+            f"Ctrl-C ends it.",
+            err=True,
         )
 
-    rules = {name: value for name, value in rules.items() if value is not None}
-    serve(account, port=port, announce=announce, now=now, verbose=verbose, **rules)
+    try:
+        serve(
+            account,
+            port=port,
+            announce=announce,
+            now=now,
+            verbose=verbose,
+            max_limit=max_limit,
+            latency=latency,
+        )
+    except OSError as error:
+        raise StoredCompletionsError(
+            f"Port {port} cannot be used ({error.strerror}): name another with --port, or take a free one with --port 0."
+        ) from None
 
 
-@cli.command()
-@_settings
-@_warehouse
+def _account(now: int | None, *, ndjson: str | None, completions: int, **kinds: Any) -> Any:
+    from stored_completions.errors import UsageError
+    from stored_completions.sandbox import Account
+
+    if ndjson is None:
+        return Account.generate(completions, until=(now or int(time.time())) - 60, **kinds)
+    try:
+        return Account.from_ndjson(ndjson)
+    except (ValueError, EOFError, OSError) as error:
+        raise UsageError(f"{ndjson} is no file of completions, one JSON object a line: {error}.") from None
+
+
+@cli.command(short_help="Key, endpoint, permissions, warehouse: what is wrong?")
+@source_options
+@warehouse_option
 def check(warehouse: Path, **flags: Any) -> None:
-    """Look at key, endpoint, permissions and warehouse, and write nothing."""
+    """Look at settings, key, endpoint, permissions and warehouse, and write nothing.
+
+    Prints a line for each: ok, or FAIL with what is wrong and the remedy. The exit code is that of the first
+    failure: 2 for settings and key, 1 for anything else.
+    """
     from stored_completions.check import check as look
     from stored_completions.config import settings
 
     failed = None
-    for finding in look(settings(flags, os.environ, Path.cwd()), warehouse):
+    for finding in look(settings(flags, os.environ, Path.cwd()), warehouse, say=_say):
         mark = "ok  " if finding.error is None else "FAIL"
         click.echo(f"{mark}  {finding.what}: {finding.found}")
         failed = failed or finding.error
@@ -186,27 +151,43 @@ def check(warehouse: Path, **flags: Any) -> None:
         sys.exit(failed.exit_code)
 
 
-@cli.command()
-@_settings
+@cli.command(short_help="Bring new and changed completions into the warehouse.")
+@source_options
 @click.option(
-    "--max-pages", type=click.IntRange(min=1), help="Stop after so many pages; the next sync goes on."
+    "--max-pages",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Stop after so many pages; the next sync goes on from there.  [default: no limit]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Say what was done as one JSON object on stdout.")
-@_warehouse
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Say what was done as one JSON object on stdout, also when the sync failed on its way "
+    '("outcome": "failed"); stdout stays empty when it could not begin.',
+)
+@warehouse_option
 def sync(warehouse: Path, max_pages: int | None, as_json: bool, **flags: Any) -> None:
     """Bring new and changed completions into the warehouse.
 
-    The first run reads everything, from the oldest on; later ones what came since, and the look-back
-    again, because rows can appear late. It can be stopped at any time, and repeated at any time.
+    The first run reads everything, from the oldest on; later ones what came since, and the look-back again,
+    because completions can appear late. It can be stopped at any time (Ctrl-C or SIGTERM end it well, a second
+    one at once) and repeated at any time: what is in the warehouse is there exactly once.
+
+    \b
+    Examples:
+      stored-completions sync
+      stored-completions sync --model gpt-4o-mini-2024-07-18 --metadata team=support
+      stored-completions sync --source eu --base-url https://eu.api.openai.com/v1
     """
     from stored_completions.config import settings
     from stored_completions.progress import watching
     from stored_completions.sync import stopping
     from stored_completions.sync import sync as run
 
-    own = settings(flags, os.environ, Path.cwd())
-    with stopping() as stop, watching(_stderr) as watcher:
-        report = run(own, warehouse, max_pages=max_pages, stop=stop, watcher=watcher)
+    own = settings(flags | {"max_pages": max_pages}, os.environ, Path.cwd())
+    with _failure_as_json(warehouse, as_json), stopping() as stop, watching() as watcher:
+        report = run(own, warehouse, max_pages=own.max_pages, stop=stop, watcher=watcher)
     if as_json:
         click.echo(json.dumps(report.as_json()))
         return
@@ -214,12 +195,41 @@ def sync(warehouse: Path, max_pages: int | None, as_json: bool, **flags: Any) ->
         click.echo(sentence)
 
 
-@cli.command()
-@click.option("--max-age", metavar="TIME", help="Exit 3 unless a sync ended well within this time, e.g. 2h.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@_warehouse
+@contextmanager
+def _failure_as_json(warehouse: Path, as_json: bool) -> Iterator[None]:
+    """Prints the report that a failing sync leaves in its journal; one that could not begin leaves none."""
+    from stored_completions import journal
+    from stored_completions.errors import Busy, StoredCompletionsError
+    from stored_completions.warehouse import Files
+
+    files = Files(warehouse.absolute())
+    before = journal.read(files).last
+    try:
+        yield
+    except StoredCompletionsError as error:
+        last = journal.read(files).last
+        if as_json and last is not None and last != before and not isinstance(error, Busy):
+            click.echo(json.dumps(last))
+        raise
+
+
+@cli.command(short_help="How fresh and how full the warehouse is.")
+@click.option(
+    "--max-age",
+    metavar="TIME",
+    help="Exit 3 unless a sync ended well within this time, e.g. 90m, 2h or 1d.  [default: any age]",
+)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object, times in ISO 8601.")
+@warehouse_option
 def status(warehouse: Path, max_age: str | None, as_json: bool) -> None:
-    """Say how fresh and how full the warehouse is, and how the last runs went."""
+    """Say how fresh and how full the warehouse is, and how the last runs went. Writes nothing.
+
+    \b
+    Example, for a monitor:
+      stored-completions status --max-age 2h > /dev/null || echo "the sync is behind"
+    """
+    from rich.console import Console
+
     from stored_completions.config import duration
     from stored_completions.status import check_age, show
     from stored_completions.status import status as read
@@ -227,42 +237,61 @@ def status(warehouse: Path, max_age: str | None, as_json: bool) -> None:
     most = None if max_age is None else duration("--max-age", max_age)
     found = read(warehouse)
     if as_json:
-        click.echo(json.dumps(found.as_json(), default=str))
+        click.echo(json.dumps(found.as_json()))
     else:
         show(found, Console(highlight=False))
     if most is not None:
         check_age(found, most, datetime.now(UTC))
 
 
-@cli.command()
+@cli.command(short_help="Run SQL on the warehouse, read-only.")
 @click.argument("sql")
-@click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to x.parquet, x.csv or x.json."
-)
 @click.option(
     "--format",
     "kind",
     type=click.Choice(["table", "csv", "json"]),
-    help="[default: table, and csv into a pipe]",
+    help="How rows are printed; a table shows 1,000 at most.  [default: table, and csv into a pipe]",
 )
-@_warehouse
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Write to this file, as its suffix says: .parquet, .csv, .json, or .ndjson with an object a line.",
+)
+@warehouse_option
 def query(warehouse: Path, sql: str, output: Path | None, kind: str | None) -> None:
-    """Run SQL on the warehouse, read-only. `-` reads the SQL from stdin.
+    """Run one SQL statement on the warehouse, read-only. `-` takes it from stdin.
+
+    The SQL reaches the warehouse only: no other file, no network. To join other data, open the file in any DuckDB
+    client. JSON has times in ISO 8601 (UTC), all digits of integers and decimals, and null for NaN; CSV has
+    nothing for NULL and "" for an empty text.
 
     \b
-        stored-completions query "from marts.daily_usage where created_date >= current_date - 7"
+    Examples:
+      stored-completions query "select model, sum(total_tokens) from marts.daily_usage group by model"
+      stored-completions query "select name, count(*) from chat.tool_calls group by name" --format json
+      stored-completions query "from marts.completions_wide" --output completions.parquet
+      stored-completions query - < report.sql
     """
-    from stored_completions.query import export, reading, select, show
+    from stored_completions.query import export, run
 
     statement = sys.stdin.read() if sql == "-" else sql
-    with reading(warehouse) as connection:
-        if output:
-            click.echo(f"{export(connection, statement, output):,} rows written to {output}", err=True)
-            return
-        result = select(connection, statement)
-    show(result, kind or ("table" if sys.stdout.isatty() else "csv"))
+    if output is None:
+        run(warehouse, statement, kind or ("table" if sys.stdout.isatty() else "csv"))
+    elif kind is not None:
+        raise click.UsageError("--format is for printing; --output takes its format from the suffix.")
+    else:
+        rows = export(warehouse, statement, output)
+        click.echo(f"{rows:,} row{'' if rows == 1 else 's'} written to {output}", err=True)
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
 
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli.main(prog_name="stored-completions")

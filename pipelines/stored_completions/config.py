@@ -1,13 +1,16 @@
 """Settings: flags beat dlt's configuration, which beats the variables of the official SDK.
 
 Read here without dlt, whose import alone costs more than a sync with nothing new: the same places
-in the same order (environment, secrets.toml, config.toml; the project's `.dlt`, then the home's).
+in the same order (environment, secrets.toml, config.toml; of each file the project's before the
+user's). Only an empty value, which dlt takes as it is, counts as not set here.
 """
 
 import difflib
+import json
+import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,13 @@ from stored_completions.reader import Filter
 from stored_completions.walk import Pace
 
 SECTION = ("sources", "stored_completions")
+_PREFIX = "SOURCES__STORED_COMPLETIONS__"
 
 _KNOWN = (
-    "api_key base_url api_version organization project model metadata lookback short_lookback page_size "
-    "timeout max_attempts max_wait publish_min_interval insecure_http"
+    "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
+    "max_pages timeout max_attempts max_wait publish_min_interval insecure_http"
 ).split()
+_FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
 _SDK = {
     "api_key": "OPENAI_API_KEY",
     "base_url": "OPENAI_BASE_URL",
@@ -30,6 +35,17 @@ _SDK = {
     "project": "OPENAI_PROJECT_ID",
 }
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_CENTURY = 36_525 * 86_400
+_FLAGS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 
 
 @dataclass(frozen=True)
@@ -42,33 +58,40 @@ class Settings:
     query: Filter
     publish_min_interval: int
     source: str = "default"
+    max_pages: int | None = None
 
 
 class Configuration:
     """One lookup for every setting; an empty value counts as not set."""
 
-    def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> None:
-        """`folder` is the project's, where `.dlt/` is looked for."""
+    def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> None:
+        """`folder` is the project's, where `.dlt/` is looked for; None: no file is read."""
         self._flags = flags
         self._environ = environ
-        self._files = [dict(_section(path)) for path in _paths(folder, environ)]
+        self._files = [] if folder is None else [_section(path) for path in _paths(folder, environ)]
+        _check_variables(environ)
 
     def get(self, name: str, default: Any = None) -> Any:
         return next((value for value in self._candidates(name) if value not in (None, "", (), {})), default)
 
+    def text(self, name: str) -> str | None:
+        value = self.get(name)
+        return None if value is None else str(value).strip()
+
     def _candidates(self, name: str) -> Iterator[Any]:
         yield self._flags.get(name)
-        yield self._environ.get("__".join((*SECTION, name)).upper())
+        yield self._environ.get(_PREFIX + name.upper())
         for file in self._files:
             yield file.get(name)
         yield self._environ.get(_SDK.get(name, ""))
 
 
-def settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
+def settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> Settings:
     """What the flags, the files and the environment say together; UsageError for what cannot be right."""
     values = Configuration(flags, environ, folder)
     long = duration("lookback", values.get("lookback", "1h"))
     short = min(long, duration("short_lookback", values.get("short_lookback", "10m")))
+    most_pages = values.get("max_pages")
     return Settings(
         endpoint=endpoint(values),
         patience=Patience(
@@ -82,67 +105,121 @@ def settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path)
             long=long,
             long_every=long,
         ),
-        query=Filter(values.get("model"), _pairs(values.get("metadata", {}))),
+        query=Filter(values.text("model"), _pairs(values.get("metadata", {}))),
         publish_min_interval=duration("publish_min_interval", values.get("publish_min_interval", 0)),
+        source=_name("source", values.text("source") or "default"),
+        max_pages=None if most_pages is None else _whole("max_pages", most_pages),
     )
 
 
 def endpoint(values: Configuration) -> Endpoint:
     return Endpoint(
-        api_key=str(values.get("api_key", "")),
-        base_url=str(values.get("base_url", Endpoint.base_url)),
-        organization=values.get("organization"),
-        project=values.get("project"),
-        api_version=values.get("api_version"),
-        insecure_http=str(values.get("insecure_http", "false")).lower() in ("1", "true", "yes"),
+        api_key=values.text("api_key") or "",
+        base_url=values.text("base_url") or Endpoint.base_url,
+        organization=values.text("organization"),
+        project=values.text("project"),
+        api_version=values.text("api_version"),
+        insecure_http=_flag("insecure_http", values.get("insecure_http", False)),
     )
 
 
 def duration(name: str, value: Any) -> int:
-    """Seconds from a number or from text such as 90s, 10m, 2h or 30d."""
-    match = re.fullmatch(r"(\d+)\s*([smhd]?)", str(value).strip().lower())
-    if match is None:
+    """Seconds from a number or from text such as 90s, 10m, 2h or 30d; at most a hundred years."""
+    match = re.fullmatch(r"(\d{1,10})\s*([smhd]?)", str(value).strip().lower())
+    seconds = int(match[1]) * _UNITS[match[2]] if match else None
+    if seconds is None or seconds > _CENTURY:
         raise UsageError(f"{name} is {value!r}, which is no duration: write 90s, 10m, 2h or 30d.")
-    return int(match[1]) * _UNITS[match[2]]
+    return seconds
 
 
 def _whole(name: str, value: Any) -> int:
-    if not re.fullmatch(r"[1-9]\d*", str(value)):
+    if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d{0,8}", str(value)):
         raise UsageError(f"{name} is {value!r}, but it must be a whole number above 0.")
     return int(value)
 
 
+def _flag(name: str, value: Any) -> bool:
+    said = _FLAGS.get(str(value).strip().lower())
+    if said is None:
+        raise UsageError(f"{name} is {value!r}, but it must be true or false.")
+    return said
+
+
+def _name(name: str, value: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]{0,63}", value):
+        raise UsageError(
+            f"{name} is {value!r}, but it must be a short name of letters, digits, dots or dashes."
+        )
+    return value
+
+
 def _pairs(value: Any) -> dict[str, str]:
-    """Metadata to filter on: a table in a file, or `key=value` texts."""
+    """Metadata to filter on: a table in a file, a JSON object in a variable, or `key=value` texts."""
+    if isinstance(value, str):
+        value = _object(value) or value.split(",")
     if isinstance(value, Mapping):
         return {str(name): str(item) for name, item in value.items()}
-    texts = value.split(",") if isinstance(value, str) else value
-    pairs = [text.partition("=") for text in texts]
+    pairs = [str(text).partition("=") for text in (value if isinstance(value, list | tuple) else [value])]
     wrong = next((name for name, equals, _ in pairs if not equals or not name), None)
     if wrong is not None:
-        raise UsageError(f"--metadata takes key=value, not {wrong!r}.")
+        raise UsageError(f"metadata takes key=value, not {wrong!r}.")
     return {name: item for name, _, item in pairs}
 
 
-def _paths(folder: Path, environ: Mapping[str, str]) -> Iterator[Path]:
-    home = [Path(environ["HOME"])] if environ.get("HOME") else []
-    for place in (folder, *home):
-        for name in ("secrets.toml", "config.toml"):
-            yield place / ".dlt" / name
-
-
-def _section(path: Path) -> Mapping[str, Any]:
+def _object(text: str) -> dict[str, Any] | None:
     try:
-        section: Any = tomllib.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        said = json.loads(text)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _paths(folder: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    """The files in the order in which dlt lets one beat the next."""
+    project = Path(environ.get("DLT_PROJECT_DIR") or folder, environ.get("DLT_CONFIG_FOLDER") or ".dlt")
+    places = [project, *_shared_folder(environ)]
+    for name in ("secrets.toml", "config.toml"):
+        for place in places:
+            yield place / name
+
+
+def _shared_folder(environ: Mapping[str, str]) -> list[Path]:
+    """Where dlt keeps what all projects of a user share; root's is the machine's."""
+    if os.geteuid() == 0:
+        return [Path("/var/dlt")]
+    home = environ.get("HOME")
+    own = Path(home, ".dlt") if home else None
+    if environ.get("XDG_DATA_HOME") and not (own and own.is_dir()):
+        return [Path(environ["XDG_DATA_HOME"], "dlt")]
+    return [own] if own else []
+
+
+def _section(path: Path) -> dict[str, Any]:
+    if not os.path.isfile(path):
         return {}
+    try:
+        section: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
     for name in SECTION:
         section = section.get(name, {}) if isinstance(section, dict) else {}
-    unknown = [name for name, value in section.items() if name not in _KNOWN and not isinstance(value, dict)]
-    if unknown:
-        close = difflib.get_close_matches(unknown[0], _KNOWN, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_KNOWN)}."
-        raise UsageError(f"{path} sets {unknown[0]!r} in [{'.'.join(SECTION)}], which is no setting: {hint}")
-    return dict(section)
+    if not isinstance(section, dict):
+        raise UsageError(f"{path} must have {SECTION[1]} as a table: [{'.'.join(SECTION)}].")
+    names = [name for name, value in section.items() if not isinstance(value, dict) or name == "metadata"]
+    _check_names(names, f"{path} sets {{}} in [{'.'.join(SECTION)}]")
+    return section
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    names = [name[len(_PREFIX) :].lower() for name in environ if name.startswith(_PREFIX)]
+    _check_names([name for name in names if "__" not in name], f"The environment sets {{}} after {_PREFIX}")
+
+
+def _check_names(names: Iterable[str], said: str) -> None:
+    for name in names:
+        if name not in _KNOWN and name not in _FOR_DLT:
+            close = difflib.get_close_matches(name, _KNOWN, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_KNOWN)}."
+            raise UsageError(f"{said.format(repr(name))}, which is no setting: {hint}")

@@ -4,36 +4,45 @@ import time
 from functools import partial
 from pathlib import Path
 
+import duckdb
 from rich.console import Console
 
-from stored_completions import query
+from stored_completions import journal, query
 from stored_completions.config import settings
 from stored_completions.progress import watching
-from stored_completions.sync import sync
+from stored_completions.sync import stopping, sync
 from stored_completions.tables import BY_NAME
-from stored_completions.warehouse import Files, start_over
+from stored_completions.tabular import draw
+from stored_completions.warehouse import Files, locked, start_over
 
 WAREHOUSE = "stored_completions_demo.duckdb"
 
-_DAILY = """
-select model, coalesce(service_tier, '(none)') as service_tier, sum(completions)::bigint as completions,
-    sum(prompt_tokens)::bigint as prompt_tokens, sum(completion_tokens)::bigint as completion_tokens
-from marts.daily_usage group by model, service_tier order by completions desc, model, service_tier limit 10
+_TABLES = "completions choices tool_calls annotations usage metadata logprobs top_logprobs".split()
+_MODELS = """
+select model as "tokens by model", sum(completions)::bigint as rows,
+    sum(prompt_tokens)::bigint as prompt, sum(cached_tokens)::bigint as cached,
+    sum(completion_tokens)::bigint as output, sum(reasoning_tokens)::bigint as reasoning
+from marts.daily_usage group by model order by rows desc, model limit 10
 """
 _ENDINGS = """
-select coalesce(finish_reason, '(none)') as finish_reason, sum(choices)::bigint as choices,
+select coalesce(finish_reason, '(none)') as "how answers end", sum(choices)::bigint as answers,
     round(100.0 * sum(choices) / sum(sum(choices)) over (), 1) as percent
-from marts.finish_reasons group by finish_reason order by choices desc, finish_reason
+from marts.finish_reasons group by finish_reason order by answers desc, finish_reason
 """
-NEXT = """
-Next, with your own completions (those made with store=True):
-
-    export OPENAI_API_KEY=sk-...
-    stored-completions check
-    stored-completions sync
-    stored-completions query "from marts.daily_usage order by created_date desc"
-
-or open {file} in any DuckDB client, also while a sync runs.
+_TOOLS = """
+select count(*), count(*) filter (not arguments_valid) from chat.tool_calls where arguments_valid is not null
+"""
+_CONFIDENCE = """
+select count(*), 100 * count(*) filter (logprob < ln(0.5)) / count(*) from chat.logprobs where logprob > -9999
+"""
+_NEXT = """
+Look around, here or with the file open in any DuckDB client:
+  stored-completions status --warehouse {file}
+Then with your own completions, those made with store=True:
+  export OPENAI_API_KEY=sk-...
+  stored-completions check
+  stored-completions sync
+  stored-completions query "select model, sum(total_tokens) from marts.daily_usage group by model"
 """
 
 
@@ -42,42 +51,62 @@ def demo(folder: Path, console: Console, *, completions: int = 2_000, seed: int 
     from stored_completions.sandbox import Account, Sandbox
 
     files = Files((folder / WAREHOUSE).absolute())
-    files.folder.mkdir(parents=True, exist_ok=True)
-    start_over(files)
-    files.published.unlink(missing_ok=True)
+    _clear(files)
     say = partial(console.print, soft_wrap=True)
-    say(f"1. A sandbox API on loopback, with {completions:,} invented completions of a small company.")
+    say(f"A sandbox API on loopback, with {completions:,} invented completions of a small company.")
     account = Account.generate(completions, seed=seed, until=int(time.time()) - 60)
-    with Sandbox(account) as sandbox, watching(Console(stderr=True)) as watcher:
-        own = settings({"api_key": "sk-sandbox", "base_url": sandbox.base_url}, {}, folder)
-        say(f"2. stored-completions sync, from {sandbox.base_url} into {files.published.name}")
-        first = sync(own, files.published, watcher=watcher)
-        again = sync(own, files.published, watcher=watcher)
+    with Sandbox(account) as sandbox, stopping() as stop, watching() as watcher:
+        own = settings({"api_key": "sk-sandbox", "base_url": sandbox.base_url}, {}, None)
+        began = time.monotonic()
+        first = sync(own, files.published, stop=stop, watcher=watcher)
+        took = time.monotonic() - began
+        again = sync(own, files.published, stop=stop, watcher=watcher)
     say(
-        f"   {first.counts.rows_new:,} completions in {first.requests} requests; a second sync found nothing new in "
-        f"{again.requests} request{'s' if again.requests > 1 else ''}.\n"
+        f"Synced into {files.published.name}: {first.counts.rows_new:,} completions in {first.requests} requests and "
+        f"{took:.1f} s."
     )
-    _report(files.published, console)
-    say(NEXT.format(file=files.published.name))
+    asked = "1 request" if again.requests == 1 else f"{again.requests} requests"
+    say(f"Synced again: nothing new in {asked}, and nothing written.\n")
+    with query.reading(files.published) as connection:
+        _report(connection, console)
+    say(_NEXT.format(file=files.published.name), end="")
     return files.published
 
 
-def _report(path: Path, console: Console) -> None:
-    with query.reading(path) as connection:
-        counted = []
-        for name in (
-            "completions",
-            "choices",
-            "tool_calls",
-            "annotations",
-            "usage",
-            "metadata",
-            "logprobs",
-            "top_logprobs",
-        ):
-            rows = connection.execute(f"select count(*) from chat.{name}").fetchall()[0][0]
-            counted.append((f"chat.{name}", rows, BY_NAME[name].description))
-        query.draw(console, ("table", "rows", "one row is"), counted, "What is in it")
-        for title, sql in (("Tokens by model and tier", _DAILY), ("How answers end", _ENDINGS)):
-            result = query.select(connection, sql)
-            query.draw(console, result.columns, result.rows, title)
+def _clear(files: Files) -> None:
+    with locked(files):
+        start_over(files)
+        journal.write(files, journal.Notes())
+        files.published.unlink(missing_ok=True)
+
+
+def _report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    counted = [
+        (f"chat.{name}", _row(connection, f"select count(*) from chat.{name}")[0], _one_row_is(name))
+        for name in _TABLES
+    ]
+    draw(console, ("table", "rows", "one row is"), counted, grouped=True)
+    for sql in (_MODELS, _ENDINGS):
+        result = query.select(connection, sql)
+        console.print()
+        draw(console, result.columns, result.rows, grouped=True)
+    calls, broken = _row(connection, _TOOLS)
+    tokens, unsure = _row(connection, _CONFIDENCE)
+    console.print()
+    if calls:
+        console.print(
+            f"{broken:,} of {calls:,} function calls have arguments that are no valid JSON.", soft_wrap=True
+        )
+    if tokens:
+        console.print(
+            f"{unsure:.0f} % of {tokens:,} tokens with logprobs had a probability below one half.",
+            soft_wrap=True,
+        )
+
+
+def _one_row_is(table: str) -> str:
+    return BY_NAME[table].description.partition(";")[0].rstrip(".")
+
+
+def _row(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:
+    return next(query.select(connection, sql).rows)

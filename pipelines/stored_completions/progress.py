@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Column
 
 
 class Watcher(Protocol):
@@ -27,17 +28,18 @@ class Quiet:
 
     def say(self, sentence: str) -> None:
         if self._console:
-            self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+            _print(self._console, sentence)
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[Watcher]:
-    """A live line on a terminal, nothing but sentences elsewhere."""
-    if not console.is_terminal:
+def watching(console: Console | None = None) -> Iterator[Watcher]:
+    """A live line on a terminal, nothing but sentences elsewhere; on stderr unless told otherwise."""
+    console = console or Console(stderr=True)
+    if not console.is_terminal or console.is_dumb_terminal:
         yield Quiet(console)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    said = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+    with Progress(SpinnerColumn(), said, console=console, transient=True) as progress:
         yield _Live(progress, console)
 
 
@@ -49,9 +51,14 @@ class _Live:
 
     def page(self, pages: int, rows: int, newest: int | None) -> None:
         elapsed = self._progress.tasks[0].elapsed or 0
-        rate = f", {rows / elapsed:,.0f} rows/s" if elapsed > 0.5 else ""
-        until = f", up to {datetime.fromtimestamp(newest, UTC):%Y-%m-%d %H:%M:%S} UTC" if newest else ""
-        self._progress.update(self._task, description=f"{pages:,} pages, {rows:,} completions{rate}{until}")
+        said = [f"{pages:,} page{'' if pages == 1 else 's'}", f"{rows:,} rows"]
+        said += [f"{rows / elapsed:,.0f} rows/s"] if elapsed > 0.5 else []
+        said += [f"up to {datetime.fromtimestamp(newest, UTC):%Y-%m-%d %H:%M:%S}"] if newest else []
+        self._progress.update(self._task, description=", ".join(said))
 
     def say(self, sentence: str) -> None:
-        self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        _print(self._console, sentence)
+
+
+def _print(console: Console, sentence: str) -> None:
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)

@@ -1,131 +1,225 @@
-"""SQL on the published copy, read-only: to the screen, or to a file."""
+"""SQL on the published copy: one statement that reads, for the screen, a pipe or a file.
+
+The SQL sees the warehouse and nothing else: no other file, no network and no setting is within its
+reach, so that a statement from anywhere can be run. `--output` opens one more path, its own.
+"""
 
 import contextlib
-import csv
-import json
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import duckdb
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from stored_completions import warehouse
 from stored_completions.errors import UsageError, WarehouseError
+from stored_completions.formats import csv_lines, json_rows, write_json
+from stored_completions.tabular import draw, text
 from stored_completions.warehouse import Files
 
-_COPY = {
-    ".parquet": "(format parquet)",
-    ".csv": "(format csv, header)",
-    ".json": "(format json, array true)",
-    ".ndjson": "(format json)",
-    ".jsonl": "(format json)",
-}
+SUFFIXES = (".parquet", ".csv", ".json", ".ndjson", ".jsonl")
+
+_COPY = {".parquet": "(format parquet)", ".csv": "(format csv, header)"}
+_READS = ("SELECT", "EXPLAIN", "PRAGMA", "CALL", "MULTI")
+_ROWS = ("SELECT", "MULTI")
+_BATCH = 1_000
+_MOST_SHOWN = 1_000
+_WRONG_SQL = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+    duckdb.InvalidInputException,
+    duckdb.NotImplementedException,
+)
 
 
 @dataclass(frozen=True)
 class Result:
-    """Column names and rows of an answer."""
+    """An answer: names and types of its columns, and its rows as they are asked for."""
 
     columns: list[str]
-    rows: list[tuple[Any, ...]]
+    types: list[str]
+    rows: Iterator[tuple[Any, ...]]
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The published copy, read-only; DuckDB's own words for SQL that is wrong."""
-    connection = warehouse.open_published(Files(path.absolute()))
-    try:
+def reading(path: Path, output: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published copy, read-only and locked in; `output` is the one path that may be written.
+
+    SQL that is wrong is a UsageError in DuckDB's own words; a file that cannot be read, a WarehouseError.
+    """
+    files = Files(path.absolute())
+    with _in_sentences(files.published), contextlib.closing(warehouse.open_published(files)) as connection:
+        _lock_in(connection, output)
         yield connection
-    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
-        raise UsageError(str(error)) from None
-    except duckdb.Error as error:
-        raise WarehouseError(str(error)) from None
-    finally:
-        connection.close()
 
 
-def select(connection: duckdb.DuckDBPyConnection, sql: str) -> Result:
-    """The whole answer to one statement; UsageError if it is none that answers."""
-    connection.execute(sql)
-    if connection.description is None:
-        return Result([], [])
-    return Result([column[0] for column in connection.description], connection.fetchall())
-
-
-def export(connection: duckdb.DuckDBPyConnection, sql: str, output: Path) -> int:
-    """Writes the answer to a file in the format of its suffix; the number of rows."""
-    if output.suffix not in _COPY:
-        raise UsageError(f"--output takes a name that ends in {', '.join(_COPY)}, not {output.name!r}.")
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {output.absolute().parent} to write {output.name} to.")
-    body = sql.strip().rstrip(";")
-    name = str(output.absolute()).replace("'", "''")
-    row = connection.execute(f"copy ({body}\n) to '{name}' {_COPY[output.suffix]}").fetchone()
-    return int(row[0]) if row else 0
-
-
-def show(result: Result, kind: str, stream: TextIO = sys.stdout) -> None:
-    """Prints an answer as table, csv or json."""
-    if kind == "json":
-        rows = [dict(zip(result.columns, map(plain, row), strict=True)) for row in result.rows]
-        stream.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
-    elif kind == "csv":
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(result.columns)
-        writer.writerows([["" if value is None else plain(value) for value in row] for row in result.rows])
+def select(connection: duckdb.DuckDBPyConnection, sql: str, *, as_text: bool = False) -> Result:
+    """The answer to one statement that reads; `as_text` has every value as DuckDB's CSV has it."""
+    statement = _statement(connection, sql)
+    if as_text and statement.kind in _ROWS:
+        connection.execute(f"select columns(*)::varchar from (\n{statement.body}\n)")
     else:
-        draw(Console(file=stream, highlight=False), result.columns, result.rows)
+        connection.execute(statement.body)
+    described = connection.description or []
+    rows = _rows(connection)
+    if as_text and statement.kind not in _ROWS:
+        rows = (tuple(None if value is None else text(value) for value in row) for row in rows)
+    return Result([str(each[0]) for each in described], [str(each[1]) for each in described], rows)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """Rows as a table for the terminal: numbers to the right, NULL shown as such."""
-    listed = [list(row) for row in rows]
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for at, name in enumerate(columns):
-        is_number = listed and all(isinstance(row[at], int | float) or row[at] is None for row in listed)
-        drawn.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in listed:
-        drawn.add_row(*(_cell(value) for value in row))
-    return drawn
+def run(path: Path, sql: str, kind: str) -> None:
+    """Prints the answer as table, csv or json; of a table at most `_MOST_SHOWN` rows."""
+    with reading(path) as connection:
+        result = select(connection, sql, as_text=kind == "csv")
+        if kind != "table" and isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+        if kind == "csv":
+            for line in csv_lines(result.columns, result.rows):
+                sys.stdout.write(f"{line}\n")
+        elif kind == "json":
+            write_json(json_rows(result.columns, result.types, result.rows), sys.stdout)
+        else:
+            _print_table(result)
 
 
-def draw(
-    console: Console, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
-) -> None:
-    """Prints rows as a table, or one below the other where the terminal is too narrow for it."""
-    listed = list(rows)
-    drawn = table(columns, listed, title)
-    if console.measure(drawn, options=console.options.update(max_width=10_000)).maximum <= console.width:
-        console.print(drawn)
+def export(path: Path, sql: str, output: Path) -> int:
+    """Writes the answer to a file in the format of its suffix, whole or not at all; the number of rows."""
+    _check_output(output)
+    writing = output.absolute().with_name(f".{output.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with reading(path, writing) as connection:
+            rows = _write(connection, sql, output.suffix.lower(), writing)
+        os.replace(writing, output)
+    finally:
+        writing.unlink(missing_ok=True)
+    return rows
+
+
+def _print_table(result: Result) -> None:
+    if result.columns == ["explain_key", "explain_value"]:
+        sys.stdout.writelines(f"{row[1].rstrip()}\n" for row in result.rows)
         return
-    records = Table.grid(padding=(0, 2))
-    for row in listed:
-        for name, value in zip(columns, row, strict=True):
-            records.add_row(Text(name, style="bold"), _cell(value))
-        records.add_row()
-    console.print(Text(title, style="bold") if title else "", records)
+    draw(Console(highlight=False), result.columns, islice(result.rows, _MOST_SHOWN))
+    if next(result.rows, None) is not None:
+        said = f"More rows follow: these are the first {_MOST_SHOWN:,}. Add a limit, or use --format csv or --output."
+        Console(stderr=True, highlight=False).print(said, soft_wrap=True)
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it: times and decimals as text, bytes as hexadecimal digits."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+def _check_output(output: Path) -> None:
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"--output takes a name that ends in {', '.join(SUFFIXES)}, not {output.name!r}.")
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder} to write {output.name} to.")
+    if not os.access(folder, os.W_OK):
+        raise WarehouseError(f"Cannot write {output.name} to {folder}: permission denied.")
 
 
-def _cell(value: Any) -> Any:
-    if value is None:
-        return Text("NULL", style="dim")
-    if isinstance(value, bool) or not isinstance(value, int):
-        return Text(f"{value:,.4g}" if isinstance(value, float) else str(plain(value)))
-    return Text(f"{value:,}")
+def _write(connection: duckdb.DuckDBPyConnection, sql: str, suffix: str, writing: Path) -> int:
+    if suffix in _COPY:
+        statement = _statement(connection, sql)
+        if statement.kind not in _ROWS:
+            raise UsageError(f"--output takes a query: {statement.kind} gives no rows to write.")
+        name = str(writing).replace("'", "''")
+        try:
+            copied = connection.execute(f"copy (\n{statement.body}\n) to '{name}' {_COPY[suffix]}").fetchone()
+        except duckdb.IOException as error:
+            raise WarehouseError(f"The rows could not be written: {_first_line(error)}.") from None
+        return int(copied[0]) if copied else 0
+    result = select(connection, sql)
+    objects = json_rows(result.columns, result.types, result.rows)
+    with writing.open("w", encoding="utf-8") as file:
+        return write_json(objects, file, as_array=suffix == ".json")
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A statement by itself, and DuckDB's word for what it does."""
+
+    kind: str
+    body: str
+
+
+def _statement(connection: duckdb.DuckDBPyConnection, sql: str) -> _Statement:
+    """The one statement of `sql`; UsageError if there is none, a second, or one that does not read."""
+    found = connection.extract_statements(sql)
+    if len(found) != 1:
+        given = f"{len(found)} were given" if found else "none was given"
+        raise UsageError(f"query takes one SQL statement, and {given}.")
+    kind = found[0].type.name
+    if kind not in _READS:
+        raise UsageError(f"query only reads, and {kind} does not: write a select.")
+    body = _unclosed(found[0].query)
+    if kind == "SELECT":
+        connection.sql(body)  # binds it, so that an error points into the SQL as it was given
+    return _Statement(kind, body)
+
+
+def _unclosed(sql: str) -> str:
+    """The statement without the semicolons and comments at its end, so that it can stand in brackets."""
+    text = sql.encode()
+    end = len(text)
+    for offset, kind in reversed(duckdb.tokenize(sql)):
+        if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
+            break
+        end = offset
+    return text[:end].decode()
+
+
+def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    if connection.description is not None:
+        while batch := connection.fetchmany(_BATCH):
+            yield from batch
+
+
+def _lock_in(connection: duckdb.DuckDBPyConnection, output: Path | None) -> None:
+    """Nothing but the warehouse, `output` and a place for what does not fit into memory."""
+    spill = Path(tempfile.gettempdir(), f"stored-completions-{uuid.uuid4().hex[:8]}")
+    connection.execute(f"set temp_directory = {_quoted(spill)}")
+    if output:
+        connection.execute(f"set allowed_paths = [{_quoted(output)}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def _quoted(path: Path) -> str:
+    text = str(path).replace("'", "''")
+    return f"'{text}'"
+
+
+@contextlib.contextmanager
+def _in_sentences(published: Path) -> Iterator[None]:
+    """Tells apart what DuckDB's errors mean to a person: wrong SQL, out of reach, or a broken file."""
+    try:
+        yield
+    except UnicodeError:
+        raise UsageError("The SQL is no valid UTF-8.") from None
+    except duckdb.PermissionException as error:
+        raise UsageError(
+            f"{_first_line(error)}. query reaches the warehouse and nothing else: to join other data, open "
+            f"{published.name} in any DuckDB client."
+        ) from None
+    except _WRONG_SQL as error:
+        raise UsageError(str(error).replace("\n\n", "\n")) from None
+    except duckdb.OutOfMemoryException as error:
+        raise WarehouseError(f"{_first_line(error)}. Ask for less at once.") from None
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"{published} cannot be read: {_first_line(error)}. If it is damaged, put a good copy back, or move it "
+            f"away and sync again."
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".:")

@@ -1,8 +1,11 @@
-"""What a person asks of a warehouse before trusting it: how fresh, how complete, what ran last."""
+"""What a person asks of a warehouse before trusting it: how fresh, how complete, what ran last.
 
-import contextlib
+A run that found nothing new is in the notes beside the warehouse and not in it; here they are one.
+"""
+
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +13,32 @@ import duckdb
 from rich.console import Console
 
 from stored_completions import journal, query, warehouse
-from stored_completions.errors import Unmet
+from stored_completions.errors import Unmet, WarehouseError
+from stored_completions.reader import Filter, cursor_key
+from stored_completions.report import TO_THE_END
 from stored_completions.store import Store
 from stored_completions.tables import TABLES
+from stored_completions.tabular import draw, pairs
 from stored_completions.warehouse import Files
 
-_RUN = (
-    "started_at",
-    "outcome",
-    "pages",
-    "requests",
-    "rows_new",
-    "rows_changed",
-    "rows_late",
-    "rows_quarantined",
-)
-_GOOD = ("done", "nothing_new")
+_RUN = {
+    "last runs": "started_at",
+    "outcome": "outcome",
+    "seen": "rows_seen",
+    "new": "rows_new",
+    "changed": "rows_changed",
+    "set aside": "rows_quarantined",
+}
+_SOURCE = {
+    "source": "source",
+    "completions": "completions",
+    "newest": "newest_completion_at",
+    "last_synced": "last_synced_at",
+    "days_to_expiry": "days_to_expiry",
+}
+
+_MOST_RUNS = 5
+_KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -49,26 +62,30 @@ class Status:
         return asdict(self)
 
 
-def status(path: Path) -> Status:
+def status(path: Path, now: datetime | None = None) -> Status:
     """Reads the published copy and the notes beside it; changes nothing."""
     files = Files(path.absolute())
     with query.reading(path) as connection:
+        published_at = warehouse.published_at(connection)
+        if published_at is None:
+            raise WarehouseError(
+                f"{files.published} is a DuckDB file, but no warehouse that this program made: name another with "
+                f"--warehouse."
+            )
         notes = journal.read(files)
-        last_run = notes.last
+        runs = _runs(connection, notes)
+        sources = _rows(connection, "select * from chat.sources order by source")
         return Status(
             warehouse=str(files.published),
             bytes=files.published.stat().st_size,
-            published_at=_text(warehouse.published_at(connection)),
-            last_success_at=_text(_last_success(connection, last_run)),
-            last_run=last_run,
-            sources=_rows(connection, "select * from chat.sources order by source"),
-            cursors=_cursors(connection, notes),
+            published_at=_text(published_at),
+            last_success_at=_last_success(runs, "finished_at"),
+            last_run=runs[0] if runs else None,
+            sources=sources,
+            cursors=_cursors(connection, notes, sources),
             rows=_counts(connection),
-            freshness=_rows(connection, "select * from marts.freshness order by source"),
-            runs=_rows(
-                connection,
-                "select * exclude (_dlt_load_id) from chat.sync_runs order by started_at desc limit 5",
-            ),
+            freshness=_freshness(connection, runs, now or datetime.now(UTC)),
+            runs=runs[:_MOST_RUNS],
             content_policy="keep",
             unfinished=_unfinished(files),
         )
@@ -76,33 +93,27 @@ def status(path: Path) -> Status:
 
 def show(found: Status, console: Console) -> None:
     """Prints it for a person."""
-    console.print(
-        f"{found.warehouse}, {found.bytes / 1e6:,.1f} MB, published {found.published_at}", soft_wrap=True
+    pairs(console, _lines(found))
+    if len(found.freshness) > 1:
+        console.print()
+        draw(console, *_listed(found.freshness, _SOURCE), grouped=True)
+    console.print()
+    draw(
+        console,
+        ("table", "rows"),
+        [(f"chat.{name}", rows) for name, rows in found.rows.items()],
+        grouped=True,
     )
-    last = found.last_run or {}
-    outcome = f"{last.get('outcome')} at {last.get('finished_at', '')[:19]}" if last else "unknown"
-    console.print(f"last run: {outcome}; last success: {found.last_success_at or 'none'}", soft_wrap=True)
-    if last.get("detail"):
-        console.print(last["detail"], markup=False, soft_wrap=True)
-    for sentence in found.unfinished:
-        console.print(sentence, soft_wrap=True)
-    console.print(f"content policy: {found.content_policy}")
-    for title, rows in (
-        ("Freshness", found.freshness),
-        ("Cursors", found.cursors),
-        ("Rows", [{"table": f"chat.{name}", "rows": count} for name, count in found.rows.items()]),
-        ("Last runs", [{name: run[name] for name in _RUN} for run in found.runs]),
-    ):
-        if rows:
-            query.draw(console, list(rows[0]), [list(row.values()) for row in rows], title)
+    if found.runs:
+        console.print()
+        draw(console, *_listed(found.runs, _RUN), grouped=True)
 
 
 def check_age(found: Status, most_seconds: int, now: datetime) -> None:
     """Raises Unmet unless a sync ended well within the last `most_seconds`."""
-    last = found.last_success_at and datetime.fromisoformat(found.last_success_at)
-    if not last:
+    if not found.last_success_at:
         raise Unmet(f"No sync of {found.warehouse} has ended well yet.")
-    age = (now - last).total_seconds()
+    age = (now - datetime.fromisoformat(found.last_success_at)).total_seconds()
     if age > most_seconds:
         raise Unmet(
             f"The last successful sync of {found.warehouse} was {_span(age)} ago, which is more than the "
@@ -110,25 +121,111 @@ def check_age(found: Status, most_seconds: int, now: datetime) -> None:
         )
 
 
-def _last_success(connection: duckdb.DuckDBPyConnection, last_run: dict[str, Any] | None) -> datetime | None:
-    row = connection.execute(
-        "select max(finished_at) from chat.sync_runs where outcome in ('done', 'nothing_new')"
-    ).fetchone()
-    times = [row[0]] if row and row[0] else []
-    if last_run and last_run.get("outcome") in _GOOD and last_run.get("finished_at"):
-        times.append(datetime.fromisoformat(last_run["finished_at"]))
-    return max(times, default=None)
+def _lines(found: Status) -> Iterator[tuple[str, str]]:
+    yield "warehouse", f"{found.warehouse}, {found.bytes / 1e6:,.1f} MB"
+    yield "published", f"{_at(found.published_at)} UTC"
+    if found.last_run:
+        yield "last run", _said(found.last_run)
+        if found.last_run["outcome"] not in TO_THE_END:
+            yield "last success", f"{_at(found.last_success_at)} UTC" if found.last_success_at else "none yet"
+    yield "content policy", found.content_policy
+    if len(found.freshness) == 1:
+        yield from _source_lines(found.sources[0], found.freshness[0])
+    for cursor in found.cursors:
+        yield _cursor_line(cursor, len(found.freshness) > 1)
+    for sentence in found.unfinished:
+        yield "unfinished", sentence
 
 
-def _cursors(connection: duckdb.DuckDBPyConnection, notes: journal.Notes) -> list[dict[str, Any]]:
+def _said(run: dict[str, Any]) -> str:
+    said = f"{_at(run['finished_at'] or run['started_at'])} UTC, {run['outcome'].replace('_', ' ')}"
+    return f"{said}: {run['detail']}" if run["detail"] else said
+
+
+def _source_lines(source: dict[str, Any], fresh: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    project = f", project {source['project']}" if source["project"] else ""
+    yield "source", f"{source['source']}, {source['base_url']}{project}"
+    newest = f", newest {_at(fresh['newest_completion_at'])} UTC" if fresh["newest_completion_at"] else ""
+    yield "completions", f"{fresh['completions']:,}{newest}"
+    if fresh["possible_expiry_at"]:
+        yield "sync again by", f"{_at(fresh['possible_expiry_at'])} UTC, in {fresh['days_to_expiry']} days"
+
+
+def _cursor_line(cursor: dict[str, Any], with_source: bool) -> tuple[str, str]:
+    name = "cursor"
+    if not cursor["source"]:
+        name += f" {cursor['filter'][:6]}, filtered"
+    elif with_source:
+        name += f" of {cursor['source']}"
+    if cursor["walk_under_way"]:
+        return name, f"{_at(cursor['created_at'])} UTC, on its way: the next sync goes on there"
+    if cursor["created_at"] is None:
+        return name, "at the beginning: nothing was listed yet"
+    return name, f"{_at(cursor['created_at'])} UTC, complete to {_at(cursor['settled_short_at'])[11:]}"
+
+
+def _listed(rows: list[dict[str, Any]], columns: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
+    """Some columns of rows under other names, their times as people read them."""
+    return list(columns), [
+        [
+            _at(row[name])[:16] if name.endswith("_at") and row[name] else row[name]
+            for name in columns.values()
+        ]
+        for row in rows
+    ]
+
+
+def _runs(connection: duckdb.DuckDBPyConnection, notes: journal.Notes) -> list[dict[str, Any]]:
+    """Every run known, newest first: those in the warehouse, and those noted beside it."""
+    known = {
+        run["run_id"]: run for run in _rows(connection, "select * exclude (_dlt_load_id) from chat.sync_runs")
+    }
+    noted = [*notes.runs, *([notes.last] if notes.last else [])]
+    for run in noted:
+        times = {name: _shortened(run[name]) for name in ("started_at", "finished_at")}
+        known[run["run_id"]] = known.get(run["run_id"], {}) | run | times
+    return sorted(known.values(), key=lambda run: str(run["started_at"]), reverse=True)
+
+
+def _last_success(runs: list[dict[str, Any]], at: str, source: str | None = None) -> str | None:
+    return next(
+        (run[at] for run in runs if run["outcome"] in TO_THE_END and source in (None, run["source"])),
+        None,
+    )
+
+
+def _freshness(
+    connection: duckdb.DuckDBPyConnection, runs: list[dict[str, Any]], now: datetime
+) -> list[dict[str, Any]]:
+    """The view's rows, with the runs that found nothing new."""
+    rows = _rows(connection, "select * from marts.freshness order by source")
+    for row in rows:
+        last = _last_success(runs, "started_at", row["source"])
+        if last and last > (row["last_synced_at"] or ""):
+            expiry = datetime.fromisoformat(last) + _KEPT
+            row |= {
+                "last_synced_at": last,
+                "possible_expiry_at": _text(expiry),
+                "days_to_expiry": (expiry - now).days,
+            }
+    return rows
+
+
+def _cursors(
+    connection: duckdb.DuckDBPyConnection, notes: journal.Notes, sources: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Each cursor without its trail; the later one where a run that found nothing new moved it."""
     state = Store(connection).state()
-    cursors = dict(state.cursors) | (notes.cursors if notes.basis == state.basis else {})
+    cursors = state.cursors | (notes.cursors if notes.basis == state.basis else {})
+    unfiltered = {
+        cursor_key(source["base_url"], Filter(), source["source"]): source["source"] for source in sources
+    }
     shown = []
     for key, cursor in sorted(cursors.items()):
         position = cursor["position"] or {}
         shown.append(
             {
+                "source": unfiltered.get(key),
                 "filter": key,
                 "position": position.get("id"),
                 "created_at": _second(position.get("created")),
@@ -142,13 +239,12 @@ def _cursors(connection: duckdb.DuckDBPyConnection, notes: journal.Notes) -> lis
 
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    counts = {}
-    for table in TABLES:
-        with contextlib.suppress(duckdb.CatalogException):
-            counts[table.name] = connection.execute(f"select count(*) from chat.{table.name}").fetchall()[0][
-                0
-            ]
-    return counts
+    there = {row["table_name"] for row in _rows(connection, "select table_name from duckdb_tables()")}
+    return {
+        table.name: _rows(connection, f"select count(*) as rows from chat.{table.name}")[0]["rows"]
+        for table in TABLES
+        if table.name in there
+    }
 
 
 def _unfinished(files: Files) -> list[str]:
@@ -161,10 +257,7 @@ def _unfinished(files: Files) -> list[str]:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
-    try:
-        result = query.select(connection, sql)
-    except duckdb.CatalogException:
-        return []
+    result = query.select(connection, sql)
     return [
         {
             name: _text(value) if isinstance(value, datetime) else value
@@ -178,8 +271,17 @@ def _second(second: int | None) -> str | None:
     return None if second is None else _text(datetime.fromtimestamp(second, UTC))
 
 
+def _shortened(text: str | None) -> str | None:
+    return None if text is None else _text(datetime.fromisoformat(text))
+
+
 def _text(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _at(text: str | None) -> str:
+    """A time as a person reads it, e.g. 2026-11-23 18:59:35."""
+    return "?" if text is None else text[:19].replace("T", " ")
 
 
 def _span(seconds: float) -> str:

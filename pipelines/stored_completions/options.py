@@ -1,0 +1,192 @@
+"""What the commands share: their options, and how an error becomes a sentence and an exit code."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stored_completions.errors import StoredCompletionsError
+
+Command = Callable[..., Any]
+
+
+class Commands(click.Group):
+    """Turns our errors into sentences on stderr and their exit codes; lists commands in their order."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            close = difflib.get_close_matches(args[0], self.commands, 1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(self.commands)}."
+            raise click.UsageError(f"There is no command {args[0]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except StoredCompletionsError as error:
+            click.echo(f"stored-completions: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            click.echo(f"stored-completions: {error.strerror or error}{where}.", err=True)
+            ctx.exit(1)
+
+
+def warehouse_option(command: Command) -> Command:
+    return click.option(
+        "--warehouse",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default="stored_completions.duckdb",
+        envvar="STORED_COMPLETIONS_WAREHOUSE",
+        show_default=True,
+        show_envvar=True,
+        metavar="PATH",
+        help="The DuckDB file that analysts open.",
+    )(command)
+
+
+def source_options(command: Command) -> Command:
+    """Where to read from. There is no flag for the key: it would stand in every list of processes."""
+    options = (
+        click.option("--base-url", metavar="URL", help="Where the API is.  [default: OpenAI's]"),
+        click.option(
+            "--api-version", metavar="VERSION", help="Azure's api-version, e.g. preview.  [default: none]"
+        ),
+        click.option(
+            "--source",
+            metavar="NAME",
+            help="Name of the account that is read, one for each base URL and project.  [default: default]",
+        ),
+        click.option(
+            "--model",
+            metavar="MODEL",
+            help="Only completions of this model, e.g. gpt-4o-mini-2024-07-18.  [default: all]",
+        ),
+        click.option(
+            "--metadata",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Only completions with this pair; repeat it for several, all must match.  [default: all]",
+        ),
+        click.option(
+            "--lookback",
+            metavar="TIME",
+            help="How late a completion may appear and still be found, e.g. 30m or 1d.  [default: 1h]",
+        ),
+        click.option(
+            "--page-size",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Completions asked for per request.  [default: 100]",
+        ),
+        click.option(
+            "--insecure-http",
+            is_flag=True,
+            default=None,
+            help="Allow plain http to another machine; the key is then readable on the way.  [default: no]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def sandbox_options(command: Command) -> Command:
+    """What the invented account is like, and how it is served."""
+    options = (
+        click.option(
+            "--port",
+            default=8080,
+            show_default=True,
+            type=click.IntRange(0, 65535),
+            metavar="N",
+            help="Port on 127.0.0.1; 0 takes a free one.",
+        ),
+        click.option(
+            "--completions",
+            default=2_000,
+            show_default=True,
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Size of the account.",
+        ),
+        click.option(
+            "--seed",
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="The same seed gives the same account.",
+        ),
+        click.option(
+            "--per-second",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Exactly so many completions in each second.  [default: 45 days of office hours]",
+        ),
+        click.option(
+            "--logprob-share",
+            default=0.05,
+            show_default=True,
+            type=click.FloatRange(0, 1),
+            metavar="SHARE",
+            help="Share of completions with logprobs, 0 to 1.",
+        ),
+        click.option(
+            "--tokens",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Tokens of each answer with logprobs.  [default: as its text gives]",
+        ),
+        click.option(
+            "--top-logprobs",
+            type=click.IntRange(0, 20),
+            metavar="N",
+            help="Alternatives at each token, 0 to 20.  [default: 0, 2, 5 or 20]",
+        ),
+        click.option(
+            "--ndjson",
+            type=click.Path(exists=True, dir_okay=False),
+            metavar="PATH",
+            help="Serve the completions of this file, one a line (.gz too), in place of invented ones.",
+        ),
+        click.option(
+            "--max-limit",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Largest page that is served.  [default: any]",
+        ),
+        click.option(
+            "--latency",
+            default=0.0,
+            show_default=True,
+            type=click.FloatRange(min=0),
+            metavar="SECONDS",
+            help="Seconds before each answer.",
+        ),
+        click.option(
+            "--now",
+            type=int,
+            metavar="SECOND",
+            help="Stop the clock at this unix second.  [default: the real time]",
+        ),
+        click.option("--verbose", is_flag=True, help="Log each request to stderr.  [default: no]"),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
