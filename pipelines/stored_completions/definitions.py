@@ -15,15 +15,20 @@ _TABLE = "create table if not exists chat.definitions (fingerprint varchar)"
 
 
 def refresh(connection: duckdb.DuckDBPyConnection, overrides: Overrides = NONE) -> None:
-    """Writes prices, views and descriptions, if they are not this program's already."""
+    """Writes prices, views and descriptions, if they are not this program's already.
+
+    In one transaction, or each of some two hundred comments would be synced to the disk.
+    """
     if not are_outdated(connection, overrides):
         return
     prices.load(connection, overrides)
+    connection.execute("begin")
     models.create_views(connection)
     models.comment_tables(connection)
     connection.execute(_TABLE)
     connection.execute("delete from chat.definitions")
     connection.execute("insert into chat.definitions values (?)", [_fingerprint(overrides)])
+    connection.execute("commit")
 
 
 def are_outdated(connection: duckdb.DuckDBPyConnection, overrides: Overrides = NONE) -> bool:
