@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 
-from stored_completions.tables import BY_NAME, LOAD_ID, TABLES
+from stored_completions.tables import BY_NAME, LOAD_ID, REFERENCE_TABLES, TABLES
 
 Row = dict[str, Any]
 
@@ -24,7 +24,7 @@ def warehouse(**rows: list[Row]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("create schema chat")
     connection.execute(OURS)
-    for table in TABLES:
+    for table in (*TABLES, *REFERENCE_TABLES):
         connection.register("empty", table.schema.empty_table())
         connection.execute(f"create table chat.{table.name} as select * from empty")
         connection.unregister("empty")

@@ -3,6 +3,7 @@
 import gzip
 import json
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,35 @@ from stored_completions.pages import fields
 
 DAY = date(2025, 3, 1)
 METADATA = '{"team": "x", "n":1}'
+PRICE: Row = {
+    "price_no": 1,
+    "price_model_id": "m",
+    "tier": "standard",
+    "valid_to": date(2025, 3, 2),
+    "max_input_tokens": 1,
+    "input": Decimal("0.1"),
+    "output": Decimal("0.2"),
+    "price_basis": "listed",
+}
+MULTIPLIER: Row = {
+    "source": "default",
+    "valid_from": date(2025, 1, 1),
+    "valid_to": date(2025, 3, 2),
+    "multiplier": Decimal("1.1"),
+}
 
 
 def good() -> DuckDBPyConnection:
     """Rows that are legal, odd as they are: totals that do not add up, choices that start at 3,
     a metadata object that JSON escapes, logprobs of which only a part fits its columns."""
     answers = [(0, None), (3, None), (-1, '{"logprobs":{"content":["?",{}]}}')]
-    return warehouse(
+    connection = warehouse(
         sources=[{"source": "default"}],
         completions=[
-            {"completion_id": "a", "created_at": at("2025-03-01 23:30"), "metadata": METADATA},
+            {"completion_id": "a", "created_at": at("2025-03-01 23:30"), "metadata": METADATA, "model": "m"},
             {"completion_id": "b", "metadata": '{"t\\u0065am":"x"}'},
             {"completion_id": "c", "extra": '{"metadata$escaped":"..."}'},
-            {"completion_id": "d", "created_at": at("1969-12-31 23:59")},
+            {"completion_id": "d", "created_at": at("1969-12-31 23:59"), "model": "hollow"},
         ],
         choices=[{"completion_id": "a", "choice_index": index, "extra": extra} for index, extra in answers],
         tool_calls=[{"completion_id": "a", "choice_index": 3, "tool_call_index": at} for at in (0, 1)],
@@ -49,9 +66,20 @@ def good() -> DuckDBPyConnection:
             {"completion_id": "b", "key": "team", "value": "x"},
             {"completion_id": "c", "key": "team", "value": "x"},
         ],
+        model_price_rules=[
+            {"rule_no": number, "kind": "equals", "pattern": model, "price_model_id": model}
+            for number, model in enumerate(("m", "hollow"))
+        ],
+        model_prices=[
+            PRICE,
+            {"price_no": 9, "price_model_id": "hollow", "tier": "standard", "input": Decimal("0.1")},
+        ],
+        price_multipliers=[MULTIPLIER],
         sync_runs=[{"run_id": "1"}],
         quarantine=[{"sha256": "00"}],
     )
+    models.create_views(connection)
+    return connection
 
 
 def token(completion_id: str, choice_index: int, kind: str, token_index: int, **rest: Any) -> Row:
@@ -102,6 +130,25 @@ def misdated(table_name: str, completion_id: str, wrong: date | None, belongs: d
 def stale(completion_id: str, key: str, metadata: str | None) -> Row:
     return {"completion_id": completion_id, "key": key, "value": None, "metadata": metadata}
 
+
+def overlap(table_name: str, name: str, tier: str | None, first_row: str, second_row: str) -> Row:
+    return {
+        "table_name": table_name,
+        "name": name,
+        "tier": tier,
+        "first_row": first_row,
+        "second_row": second_row,
+    }
+
+
+TWICE: Row = {"completion_id": "a", "cost_rows": 2}
+COSTLESS: Row = {
+    "completion_id": "d",
+    "price_no": 9,
+    "cost_usd": None,
+    "parts_usd": None,
+    "unpriced_reason": None,
+}
 
 BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
     "orphaned_children": [
@@ -177,6 +224,27 @@ BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
         ),
         ("completions", {"completion_id": "e"}, {"source": None, "completions": 1, "completion_id": "e"}),
     ],
+    "price_fan_out": [
+        ("model_prices", PRICE | {"price_no": 2}, TWICE),
+        ("price_multipliers", MULTIPLIER | {"valid_to": None}, TWICE),
+        ("usage", {"completion_id": "a"}, TWICE),
+    ],
+    "price_overlaps": [
+        ("model_prices", PRICE | {"price_no": 2}, overlap("model_prices", "m", "standard", "1", "2")),
+        (
+            "model_prices",
+            PRICE | {"price_no": 2, "valid_from": DAY, "valid_to": None, "max_input_tokens": None},
+            overlap("model_prices", "m", "standard", "1", "2"),
+        ),
+        (
+            "price_multipliers",
+            {"source": "default", "valid_from": DAY, "multiplier": 2},
+            overlap("price_multipliers", "default", None, "2025-01-01", "2025-03-01"),
+        ),
+    ],
+    "cost_parts": [
+        ("usage", {"completion_id": "d", "prompt_tokens": 1, "completion_tokens": 1}, COSTLESS),
+    ],
 }
 EVERY_BREAK = [(check, *broken) for check, breaks in BREAKS.items() for broken in breaks]
 
@@ -216,6 +284,7 @@ def test_a_check_leaves_the_connection_ready_for_the_next_query() -> None:
 def test_no_check_takes_real_traffic_for_a_fault(corpus: Path) -> None:
     """Recorded completions of dozens of servers, whose totals, indexes and metadata are as odd as they come."""
     connection = warehouse(sources=[{"source": "default"}])
+    models.create_views(connection)
     for table, loaded in recorded(corpus).tables("load"):
         connection.register("loaded", loaded)
         connection.execute(f"insert into chat.{table.name} from loaded")

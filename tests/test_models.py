@@ -9,7 +9,7 @@ import pytest
 from given import warehouse
 from stored_completions import models
 from stored_completions.models import LAYERS, Model
-from stored_completions.tables import TABLES
+from stored_completions.tables import REFERENCE_TABLES, TABLES
 
 GOOD = """-- Answers of a completion,
 -- of which it has several.
@@ -153,7 +153,7 @@ def test_views_and_tables_are_described_in_the_warehouse() -> None:
         ).fetchall()
     )
     assert described == {
-        **{f"chat.{table.name}": table.description for table in TABLES},
+        **{f"chat.{table.name}": table.description for table in (*TABLES, *REFERENCE_TABLES)},
         **{
             view.relation: f"{view.description} Grain: {', '.join(view.grain)}."
             for view in models.models("marts")
@@ -164,7 +164,11 @@ def test_views_and_tables_are_described_in_the_warehouse() -> None:
         " where schema_name in ('chat', 'marts') and table_name not in ('sources', 'publication')"
     ).fetchall()
     assert dict(columns) == {
-        **{f"{table.name}.{column.name}": column.description for table in TABLES for column in table.columns},
+        **{
+            f"{table.name}.{column.name}": column.description
+            for table in (*TABLES, *REFERENCE_TABLES)
+            for column in table.columns
+        },
         **{
             f"{view.name}.{name}": text
             for view in models.models("marts")

@@ -1,4 +1,7 @@
-"""Given rows of schema chat, the whole rows of every view, whatever the session's time zone."""
+"""Given rows of schema chat, the whole rows of every view, whatever the session's time zone.
+
+No prices are given here, so nothing has a cost; those are in test_costs.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -127,6 +130,10 @@ def wide(completion_id: str, **differing: Any) -> Row:
         "choice_count": 1,
         "tool_call_count": 0,
         "finish_reason": None,
+        "cost_usd": None,
+        "price_basis": None,
+        "usage_basis": None,
+        "unpriced_reason": "unknown_model" if "completion_tokens" in usage else "no_usage",
         "deleted_at": given.get("deleted_at"),
         **differing,
     }
@@ -172,6 +179,10 @@ def test_completions_wide_keeps_the_values_as_they_came(chat: DuckDBPyConnection
             "choice_count": 3,
             "tool_call_count": 4,
             "finish_reason": "tool_calls",
+            "cost_usd": None,
+            "price_basis": None,
+            "usage_basis": None,
+            "unpriced_reason": "unknown_model",
             "deleted_at": None,
         }
     ]
@@ -185,6 +196,12 @@ def usage_of(day: int | None, source: str, model: str | None, tier: str | None, 
         "service_tier": tier,
         "completions": 1,
         **NO_COUNTERS,
+        "cost_usd": None,
+        "upper_bound_cost_usd": None,
+        "unbounded_cost_usd": None,
+        "tier_backdated_cost_usd": None,
+        "override_cost_usd": None,
+        "unpriced_completions": sums.get("completions", 1),
         "completions_without_usage": 0,
         "completions_without_details": 0,
         "cached_share": None,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from stored_completions.tables import TABLES
+from stored_completions.tables import REFERENCE_TABLES, TABLES
 
 LAYERS = ("chat", "marts", "reports")
 
@@ -89,12 +89,28 @@ def _header(lines: list[str]) -> tuple[str, tuple[str, ...], dict[str, str]]:
 
 
 def create_views(connection: DuckDBPyConnection) -> None:
-    """Creates or replaces every view of schema marts, described as its header does."""
+    """Creates or replaces every view of schema marts, described as its header does.
+
+    A warehouse that was never given prices gets their tables empty: its costs are NULL, its views work.
+    """
+    create_reference_tables(connection)
     connection.execute("create schema if not exists marts")
     for model in in_order(models("marts")):
         connection.execute(f"create or replace view {model.relation} as\n{model.sql}")
         description = f"{model.description} Grain: {', '.join(model.grain)}."
         _comment(connection, "view", model.relation, description, model.columns)
+
+
+def create_reference_tables(connection: DuckDBPyConnection) -> None:
+    """Creates those of the tables that no page brings which are missing, empty."""
+    connection.execute("create schema if not exists chat")
+    rows = connection.execute("select table_name from duckdb_tables() where schema_name = 'chat'").fetchall()
+    existing = {row[0] for row in rows}
+    for table in REFERENCE_TABLES:
+        if table.name not in existing:
+            connection.register("empty", table.schema.empty_table())
+            connection.execute(f"create table chat.{table.name} as select * from empty")
+            connection.unregister("empty")
 
 
 def in_order(views: list[Model]) -> list[Model]:
@@ -106,14 +122,15 @@ def in_order(views: list[Model]) -> list[Model]:
 
 def comment_tables(connection: DuckDBPyConnection) -> None:
     """Puts the descriptions of `tables` onto the tables of schema chat."""
-    for table in TABLES:
+    create_reference_tables(connection)
+    for table in (*TABLES, *REFERENCE_TABLES):
         columns = {column.name: column.description for column in table.columns}
         _comment(connection, "table", f"chat.{table.name}", table.description, columns)
 
 
 def fingerprint(folder: Path | None = None) -> str:
     """Changes with any SQL file and any table's description: as long as it stays, nothing needs rebuilding."""
-    digest = sha256(repr(TABLES).encode())
+    digest = sha256(repr((TABLES, REFERENCE_TABLES)).encode())
     folder = folder or sql_folder()
     for path in sorted(folder.rglob("*.sql")):
         digest.update(f"\0{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())

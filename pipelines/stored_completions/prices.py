@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from stored_completions import __version__, price_library, price_models, price_overrides
 from stored_completions.errors import UsageError
+from stored_completions.models import create_reference_tables
 from stored_completions.price_library import Rule, library, library_version
 from stored_completions.price_models import Backdated, Patched, PriceList, spans
 from stored_completions.price_overrides import NONE, BatchRule, Entry, Multiplier, Overrides, built_in
@@ -29,7 +30,6 @@ from stored_completions.tables import (
     MODEL_PRICES,
     PRICE_MULTIPLIERS,
     PRICE_SETS,
-    REFERENCE_TABLES,
     Table,
 )
 
@@ -125,7 +125,7 @@ def load(connection: duckdb.DuckDBPyConnection, overrides: Overrides = NONE) -> 
 
     Creates those that are missing, empty ones included. UsageError if the overrides cannot be right.
     """
-    _create_tables(connection)
+    create_reference_tables(connection)
     mark = fingerprint(overrides)
     if _loaded(connection) == mark:
         return False
@@ -267,16 +267,6 @@ def _rows(price_model_id: str, prices: PriceList) -> Iterator[dict[str, Any]]:
             "price_basis": span.price.basis,
             "source": span.price.source,
         }
-
-
-def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("create schema if not exists chat")
-    existing = connection.execute(
-        "select table_name from duckdb_tables() where schema_name = 'chat'"
-    ).fetchall()
-    for table in REFERENCE_TABLES:
-        if (table.name,) not in existing:
-            _replace(connection, "chat", table, ())
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, schema: str, table: Table, rows: Iterable[Any]) -> None:

@@ -27,12 +27,13 @@
 --   choice_count                answers it has, 0 if none
 --   tool_call_count             tool calls in all of its answers, 0 if none; a legacy function_call counts
 --   finish_reason               why the answer with choice_index 0 ended; NULL if there is no such answer
+--   cost_usd                    what it cost in US dollars, see marts.completion_costs; NULL: not known
+--   price_basis                 what the price rests on: listed, override or tier_backdated; NULL without a cost
+--   usage_basis                 what the tokens rest on: full, no_details or no_details_unbounded; NULL without a cost
+--   unpriced_reason             why there is no cost; NULL if there is one
 --   deleted_at                  when a full re-list found it gone; NULL: still there
-with completions as (
-    select * from chat.completions
-),
-usage as (
-    select * from chat.usage
+with completion_costs as (
+    select * from marts.completion_costs
 ),
 -- nearly every completion has choice 0 only: joined as it is, only the others are aggregated
 first_choices as (
@@ -68,36 +69,39 @@ tool_calls as (
     group by tool_calls.completion_id
 )
 select
-    completions.completion_id,
-    completions.source,
-    completions.created_at,
-    completions.created_date,
-    completions.model,
-    completions.service_tier,
-    completions.request_id,
-    completions.input_user,
-    completions.metadata,
-    usage.prompt_tokens,
-    usage.completion_tokens,
-    usage.total_tokens,
-    usage.cached_tokens,
-    usage.cache_write_tokens,
-    usage.prompt_audio_tokens,
-    usage.prompt_text_tokens,
-    usage.prompt_image_tokens,
-    usage.reasoning_tokens,
-    usage.completion_audio_tokens,
-    usage.completion_text_tokens,
-    usage.accepted_prediction_tokens,
-    usage.rejected_prediction_tokens,
+    completion_costs.completion_id,
+    completion_costs.source,
+    completion_costs.created_at,
+    completion_costs.created_date,
+    completion_costs.model,
+    completion_costs.service_tier,
+    completion_costs.request_id,
+    completion_costs.input_user,
+    completion_costs.metadata,
+    completion_costs.prompt_tokens,
+    completion_costs.completion_tokens,
+    completion_costs.total_tokens,
+    completion_costs.cached_tokens,
+    completion_costs.cache_write_tokens,
+    completion_costs.prompt_audio_tokens,
+    completion_costs.prompt_text_tokens,
+    completion_costs.prompt_image_tokens,
+    completion_costs.reasoning_tokens,
+    completion_costs.completion_audio_tokens,
+    completion_costs.completion_text_tokens,
+    completion_costs.accepted_prediction_tokens,
+    completion_costs.rejected_prediction_tokens,
     coalesce(first_choices.choice_count, 0) + coalesce(other_choices.choice_count, 0) as choice_count,
     coalesce(tool_calls.tool_call_count, 0)
     + coalesce(first_choices.function_call_count, 0)
     + coalesce(other_choices.function_call_count, 0) as tool_call_count,
     first_choices.finish_reason,
-    completions.deleted_at
-from completions
-left join usage on usage.completion_id = completions.completion_id
-left join first_choices on first_choices.completion_id = completions.completion_id
-left join other_choices on other_choices.completion_id = completions.completion_id
-left join tool_calls on tool_calls.completion_id = completions.completion_id
+    completion_costs.cost_usd,
+    completion_costs.price_basis,
+    completion_costs.usage_basis,
+    completion_costs.unpriced_reason,
+    completion_costs.deleted_at
+from completion_costs
+left join first_choices on first_choices.completion_id = completion_costs.completion_id
+left join other_choices on other_choices.completion_id = completion_costs.completion_id
+left join tool_calls on tool_calls.completion_id = completion_costs.completion_id

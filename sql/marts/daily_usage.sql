@@ -1,5 +1,6 @@
--- Completions and tokens per UTC day, source, model and service tier.
+-- Completions, tokens and cost per UTC day, source, model and service tier.
 -- A sum leaves out the completions that did not say; it is NULL where none did. Deleted completions are in.
+-- What cost_usd leaves out is counted in unpriced_completions, and listed by reason in marts.unpriced_models.
 -- grain: created_date, source, model, service_tier
 -- columns:
 --   created_date                 UTC day the completions were created; NULL where the API sent no usable time
@@ -20,51 +21,26 @@
 --   completion_text_tokens       text tokens in the output
 --   accepted_prediction_tokens   predicted tokens that were used, part of completion_tokens
 --   rejected_prediction_tokens   predicted tokens that were not used, part of completion_tokens
+--   cost_usd                     what they cost in US dollars, in so far as it is known; NULL where none of it is
+--   upper_bound_cost_usd         part of it that is only an upper bound (usage_basis no_details)
+--   unbounded_cost_usd           part of it that is not even that (no_details_unbounded)
+--   tier_backdated_cost_usd      part of it at tier prices from before they were listed (price_basis tier_backdated)
+--   override_cost_usd            part of it at corrected prices (price_basis override)
+--   unpriced_completions         completions whose cost is not known: in no sum of costs
 --   completions_without_usage    completions without any counter: in no sum
 --   completions_without_details  completions with totals only: in no sum from cached_tokens on
 --   cached_share                 cached_tokens as a part of prompt_tokens, 0 to 1, over the completions that
 --                                say: both were sent and cached_tokens is not the larger, as on some servers
-with completions as (
-    select * from chat.completions
-),
-usage as (
-    select * from chat.usage
+with completion_costs as (
+    select * from marts.completion_costs
 ),
 counters as (
     select
-        completions.created_date,
-        completions.source,
-        completions.model,
-        completions.service_tier,
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.total_tokens,
-        usage.cached_tokens,
-        usage.cache_write_tokens,
-        usage.prompt_audio_tokens,
-        usage.prompt_text_tokens,
-        usage.prompt_image_tokens,
-        usage.reasoning_tokens,
-        usage.completion_audio_tokens,
-        usage.completion_text_tokens,
-        usage.accepted_prediction_tokens,
-        usage.rejected_prediction_tokens,
-        coalesce(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) is not null as has_totals,
-        coalesce(
-            usage.cached_tokens,
-            usage.cache_write_tokens,
-            usage.prompt_audio_tokens,
-            usage.prompt_text_tokens,
-            usage.prompt_image_tokens,
-            usage.reasoning_tokens,
-            usage.completion_audio_tokens,
-            usage.completion_text_tokens,
-            usage.accepted_prediction_tokens,
-            usage.rejected_prediction_tokens
-        ) is not null as has_details,
-        usage.cached_tokens <= usage.prompt_tokens as says_cached
-    from completions
-    left join usage on usage.completion_id = completions.completion_id
+        completion_costs.*,
+        coalesce(completion_costs.prompt_tokens, completion_costs.completion_tokens, completion_costs.total_tokens)
+        is not null as has_totals,
+        completion_costs.cached_tokens <= completion_costs.prompt_tokens as says_cached
+    from completion_costs
 )
 select
     counters.created_date,
@@ -85,6 +61,12 @@ select
     sum(counters.completion_text_tokens) as completion_text_tokens,
     sum(counters.accepted_prediction_tokens) as accepted_prediction_tokens,
     sum(counters.rejected_prediction_tokens) as rejected_prediction_tokens,
+    sum(counters.cost_usd) as cost_usd,
+    sum(case when counters.usage_basis = 'no_details' then counters.cost_usd when counters.cost_usd is not null then 0 end) as upper_bound_cost_usd,
+    sum(case when counters.usage_basis = 'no_details_unbounded' then counters.cost_usd when counters.cost_usd is not null then 0 end) as unbounded_cost_usd,
+    sum(case when counters.price_basis = 'tier_backdated' then counters.cost_usd when counters.cost_usd is not null then 0 end) as tier_backdated_cost_usd,
+    sum(case when counters.price_basis = 'override' then counters.cost_usd when counters.cost_usd is not null then 0 end) as override_cost_usd,
+    count(counters.unpriced_reason) as unpriced_completions,
     count(case when not counters.has_totals and not counters.has_details then 1 end) as completions_without_usage,
     count(case when counters.has_totals and not counters.has_details then 1 end) as completions_without_details,
     cast(sum(case when counters.says_cached then counters.cached_tokens end) as double precision)

@@ -1,0 +1,121 @@
+-- Completions, tokens and cost per UTC day, source, model and metadata pair. Filter one metadata_key.
+-- A completion counts once under each key that any completion has: with its value, or, where it lacks the key, in an
+-- is_missing row. So the rows of one metadata_key add up to the whole, and those of several keys count it several
+-- times. A sum leaves out the completions that did not say; it is NULL where none did. Deleted completions are in.
+-- grain: created_date, source, model, metadata_key, metadata_value, is_missing
+-- columns:
+--   created_date                 UTC day the completions were created; NULL where the API sent no usable time
+--   source                       name of the configured source that loaded them
+--   model                        the model that answered
+--   metadata_key                 the key: filter one, the sums are additive within one only
+--   metadata_value               its value; NULL in is_missing rows, and where the API sent no text
+--   is_missing                   whether these are the completions that lack the key
+--   completions                  number of completions
+--   prompt_tokens                input tokens, cached ones included
+--   completion_tokens            output tokens, reasoning included
+--   total_tokens                 the API's totals, as sent
+--   cached_tokens                input tokens read from the prompt cache
+--   cache_write_tokens           input tokens written to the prompt cache
+--   prompt_audio_tokens          audio tokens in the input
+--   prompt_text_tokens           text tokens in the input
+--   prompt_image_tokens          image tokens in the input
+--   reasoning_tokens             output tokens spent on reasoning
+--   completion_audio_tokens      audio tokens in the output
+--   completion_text_tokens       text tokens in the output
+--   accepted_prediction_tokens   predicted tokens that were used, part of completion_tokens
+--   rejected_prediction_tokens   predicted tokens that were not used, part of completion_tokens
+--   cost_usd                     what they cost in US dollars, in so far as it is known; NULL where none of it is
+--   upper_bound_cost_usd         part of it that is only an upper bound (usage_basis no_details)
+--   unbounded_cost_usd           part of it that is not even that (no_details_unbounded)
+--   tier_backdated_cost_usd      part of it at tier prices from before they were listed (price_basis tier_backdated)
+--   override_cost_usd            part of it at corrected prices (price_basis override)
+--   unpriced_completions         completions whose cost is not known: in no sum of costs
+--   completions_without_usage    completions without any counter: in no sum
+--   completions_without_details  completions with totals only: in no sum from cached_tokens on
+--   cached_share                 cached_tokens as a part of prompt_tokens, 0 to 1, over the completions that
+--                                say: both were sent and cached_tokens is not the larger, as on some servers
+with completion_costs as (
+    select * from marts.completion_costs
+),
+pairs as (
+    select
+        metadata.completion_id,
+        metadata.key,
+        metadata.value,
+        false as is_missing
+    from chat.metadata
+),
+keys as (
+    select distinct pairs.key
+    from pairs
+),
+missing as (
+    select
+        completions.completion_id,
+        keys.key,
+        cast(null as varchar) as value,
+        true as is_missing
+    from chat.completions
+    cross join keys
+    where not exists (
+        select 1 from pairs
+        where pairs.completion_id = completions.completion_id
+            and pairs.key = keys.key
+    )
+),
+labels as (
+    select * from pairs
+    union all
+    select * from missing
+),
+counters as (
+    select
+        completion_costs.*,
+        labels.key,
+        labels.value,
+        labels.is_missing,
+        coalesce(completion_costs.prompt_tokens, completion_costs.completion_tokens, completion_costs.total_tokens)
+        is not null as has_totals,
+        completion_costs.cached_tokens <= completion_costs.prompt_tokens as says_cached
+    from labels
+    inner join completion_costs on completion_costs.completion_id = labels.completion_id
+)
+select
+    counters.created_date,
+    counters.source,
+    counters.model,
+    counters.key as metadata_key,
+    counters.value as metadata_value,
+    counters.is_missing,
+    count(*) as completions,
+    sum(counters.prompt_tokens) as prompt_tokens,
+    sum(counters.completion_tokens) as completion_tokens,
+    sum(counters.total_tokens) as total_tokens,
+    sum(counters.cached_tokens) as cached_tokens,
+    sum(counters.cache_write_tokens) as cache_write_tokens,
+    sum(counters.prompt_audio_tokens) as prompt_audio_tokens,
+    sum(counters.prompt_text_tokens) as prompt_text_tokens,
+    sum(counters.prompt_image_tokens) as prompt_image_tokens,
+    sum(counters.reasoning_tokens) as reasoning_tokens,
+    sum(counters.completion_audio_tokens) as completion_audio_tokens,
+    sum(counters.completion_text_tokens) as completion_text_tokens,
+    sum(counters.accepted_prediction_tokens) as accepted_prediction_tokens,
+    sum(counters.rejected_prediction_tokens) as rejected_prediction_tokens,
+    sum(counters.cost_usd) as cost_usd,
+    sum(case when counters.usage_basis = 'no_details' then counters.cost_usd when counters.cost_usd is not null then 0 end) as upper_bound_cost_usd,
+    sum(case when counters.usage_basis = 'no_details_unbounded' then counters.cost_usd when counters.cost_usd is not null then 0 end) as unbounded_cost_usd,
+    sum(case when counters.price_basis = 'tier_backdated' then counters.cost_usd when counters.cost_usd is not null then 0 end) as tier_backdated_cost_usd,
+    sum(case when counters.price_basis = 'override' then counters.cost_usd when counters.cost_usd is not null then 0 end) as override_cost_usd,
+    count(counters.unpriced_reason) as unpriced_completions,
+    count(case when not counters.has_totals and not counters.has_details then 1 end) as completions_without_usage,
+    count(case when counters.has_totals and not counters.has_details then 1 end) as completions_without_details,
+    cast(sum(case when counters.says_cached then counters.cached_tokens end) as double precision)
+    / nullif(sum(case when counters.says_cached then counters.prompt_tokens end), 0) as cached_share
+from counters
+group by
+    counters.created_date,
+    counters.source,
+    counters.model,
+    counters.key,
+    counters.value,
+    counters.is_missing
