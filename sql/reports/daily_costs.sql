@@ -1,0 +1,98 @@
+-- Completions, tokens and cost per UTC day, source, model and service tier, by what the cost rests on.
+-- A table and no view: each sync renews the days it touched, so that reports need not price every completion again.
+-- A sum leaves out the completions that did not say; it is NULL where none did. Deleted completions are in.
+-- grain: created_date, source, model, service_tier, price_basis, usage_basis, unpriced_reason
+-- columns:
+--   created_date                 UTC day the completions were created; NULL where the API sent no usable time
+--   source                       name of the configured source that loaded them
+--   model                        the model that answered
+--   service_tier                 the tier that served them
+--   price_basis                  listed, override or tier_backdated, see marts.completion_costs; NULL without a cost
+--   usage_basis                  full, no_details or no_details_unbounded; NULL without a cost
+--   unpriced_reason              why they have no cost; NULL with one
+--   completions                  number of completions
+--   prompt_tokens                input tokens, cached ones included
+--   completion_tokens            output tokens, reasoning included
+--   total_tokens                 the API's totals, as sent
+--   cached_tokens                input tokens read from the prompt cache
+--   cache_write_tokens           input tokens written to the prompt cache
+--   prompt_audio_tokens          audio tokens in the input
+--   reasoning_tokens             output tokens spent on reasoning
+--   completion_audio_tokens      audio tokens in the output
+--   completions_without_usage    completions without any counter: in no sum
+--   completions_without_details  completions with totals only: in no sum from cached_tokens on
+--   prompt_tokens_of_known       prompt_tokens of the completions that say how many of them were cached
+--   cached_tokens_of_known       cached_tokens of the same: divided by the former, the cached share
+--   cost_usd                     what they cost; NULL where unpriced_reason says why not
+with completion_costs as (
+    select * from marts.completion_costs
+),
+usage as (
+    select * from chat.usage
+),
+counters as (
+    select
+        completion_costs.created_date,
+        completion_costs.source,
+        completion_costs.model,
+        completion_costs.service_tier,
+        completion_costs.price_basis,
+        completion_costs.usage_basis,
+        completion_costs.unpriced_reason,
+        completion_costs.cost_usd,
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.total_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.prompt_audio_tokens,
+        usage.reasoning_tokens,
+        usage.completion_audio_tokens,
+        coalesce(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) is not null as has_totals,
+        coalesce(
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.prompt_audio_tokens,
+            usage.prompt_text_tokens,
+            usage.prompt_image_tokens,
+            usage.reasoning_tokens,
+            usage.completion_audio_tokens,
+            usage.completion_text_tokens,
+            usage.accepted_prediction_tokens,
+            usage.rejected_prediction_tokens
+        ) is not null as has_details,
+        usage.cached_tokens <= usage.prompt_tokens as says_cached
+    from completion_costs
+    left join usage on usage.completion_id = completion_costs.completion_id
+)
+select
+    counters.created_date,
+    counters.source,
+    counters.model,
+    counters.service_tier,
+    counters.price_basis,
+    counters.usage_basis,
+    counters.unpriced_reason,
+    count(*) as completions,
+    sum(counters.prompt_tokens) as prompt_tokens,
+    sum(counters.completion_tokens) as completion_tokens,
+    sum(counters.total_tokens) as total_tokens,
+    sum(counters.cached_tokens) as cached_tokens,
+    sum(counters.cache_write_tokens) as cache_write_tokens,
+    sum(counters.prompt_audio_tokens) as prompt_audio_tokens,
+    sum(counters.reasoning_tokens) as reasoning_tokens,
+    sum(counters.completion_audio_tokens) as completion_audio_tokens,
+    count(case when not counters.has_totals and not counters.has_details then 1 end) as completions_without_usage,
+    count(case when counters.has_totals and not counters.has_details then 1 end) as completions_without_details,
+    sum(case when counters.says_cached then counters.prompt_tokens end) as prompt_tokens_of_known,
+    sum(case when counters.says_cached then counters.cached_tokens end) as cached_tokens_of_known,
+    sum(counters.cost_usd) as cost_usd
+from counters
+group by
+    counters.created_date,
+    counters.source,
+    counters.model,
+    counters.service_tier,
+    counters.price_basis,
+    counters.usage_basis,
+    counters.unpriced_reason
