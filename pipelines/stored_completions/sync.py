@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import definitions, journal, store, undo, warehouse
+from stored_completions import definitions, journal, rollup, store, undo, warehouse
 from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.cursor import Cursor
@@ -230,6 +230,7 @@ class _Sync:
     def _publish(self) -> None:
         connection = self._write().connection
         definitions.refresh(connection)
+        rollup.refresh(connection)
         publish(self._files, connection)
         self._report.published = True
 
