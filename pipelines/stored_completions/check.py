@@ -18,7 +18,7 @@ from stored_completions.errors import (
 from stored_completions.pages import Page, read_page
 from stored_completions.query import reading
 from stored_completions.store import Store
-from stored_completions.warehouse import Files
+from stored_completions.warehouse import Files, published_at
 
 _TRIES = 3
 
@@ -102,6 +102,11 @@ def _warehouse(files: Files, settings: Settings) -> str:
     if not files.published.exists():
         return f"{files.published} will be made, {free:,.0f} GB are free"
     with reading(files.published) as connection:
+        if published_at(connection) is None:
+            raise WarehouseError(
+                f"{files.published} is a DuckDB file, but no warehouse that this program made: name another with "
+                f"--warehouse."
+            )
         held = Store(connection)
         bound = held.binding(settings.source)
         rows = held.completions()

@@ -161,7 +161,8 @@ def _cursor_line(cursor: dict[str, Any], with_source: bool) -> tuple[str, str]:
         return name, f"{_at(cursor['created_at'])} UTC, on its way: the next sync goes on there"
     if cursor["created_at"] is None:
         return name, "at the beginning: nothing was listed yet"
-    return name, f"{_at(cursor['created_at'])} UTC, complete to {_at(cursor['settled_short_at'])[11:]}"
+    at, complete_to = _at(cursor["created_at"]), _at(cursor["settled_short_at"])
+    return name, f"{at} UTC, complete to {complete_to.removeprefix(at[:11])}"
 
 
 def _listed(rows: list[dict[str, Any]], columns: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
@@ -285,7 +286,7 @@ def _at(text: str | None) -> str:
 
 
 def _span(seconds: float) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+            return f"{seconds / size:.0f} {unit}s"
+    return f"{max(seconds, 0):.0f} {'second' if seconds == 1 else 'seconds'}"
