@@ -84,7 +84,7 @@ def _read(slices: list[Slice], unexpected: str) -> pa.Table:
 
 def _check(tokens: pa.StructArray) -> None:
     """Arrow takes a NaN, rounds an integer beyond 2^53, and lets a null stand among bytes."""
-    is_exact = pc.all(pc.less(pc.abs(tokens.field("logprob")), _EXACT)).as_py()
+    is_exact = pc.all(pc.less(pc.abs(tokens.field("logprob")), _EXACT), min_count=0).as_py()
     if not is_exact or tokens.field("bytes").values.null_count:
         raise _Unfit
 
