@@ -153,6 +153,7 @@ class _Statement:
 
 def _statement(connection: duckdb.DuckDBPyConnection, sql: str) -> _Statement:
     """The one statement of `sql`; UsageError if there is none, a second, or one that does not read."""
+    sql.encode()  # what cannot be, no database could read
     found = connection.extract_statements(sql)
     if len(found) != 1:
         given = f"{len(found)} were given" if found else "none was given"
