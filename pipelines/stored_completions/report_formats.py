@@ -16,13 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from stored_completions.money import percent, places, rounded
-from stored_completions.report_sums import Column
+from stored_completions.report_sums import EXACT, Column
 from stored_completions.reports import NONE, Answer, Row
 from stored_completions.tabular import printable
 
 FORMATS = ("table", "json", "csv", "markdown")
 SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table"}
 
+_PARTIAL = ("cost_usd", "spent_usd", "projected_usd")
 _UNKNOWN = "—"
 _NARROWEST = 12
 _GAP = 2
@@ -42,10 +43,11 @@ def text(answer: Answer, kind: str, width: int = 80) -> str:
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
-    period, previous = answer.question.period, answer.question.period.previous
+    period, previous = answer.question.period, answer.question.previous
     return {
         "report": answer.report,
         "by": list(answer.by),
+        **answer.details,
         "timezone": answer.question.timezone,
         "since": _plain(period.first),
         "until": _plain(period.last),
@@ -93,7 +95,7 @@ def _markdown(answer: Answer) -> str:
     cells = _cells(answer, columns)
     lines = [f"### {_escaped(answer.title)}, {_escaped(_scope(answer))}", ""]
     lines.append(f"| {' | '.join(_escaped(column.name) for column in columns)} |")
-    lines.append(f"| {' | '.join('---' if column.kind == 'label' else '---:' for column in columns)} |")
+    lines.append(f"| {' | '.join('---' if column.is_text else '---:' for column in columns)} |")
     lines += [f"| {' | '.join(map(_escaped, row))} |" for row in zip(*cells, strict=True)]
     return "\n".join([*lines, "", *(f"{_escaped(note)}\n" for note in [*answer.notes, *_legend(answer, [])])])
 
@@ -104,16 +106,16 @@ def _object(row: Row) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
+        return f"{EXACT.normalize(value):f}"
     return value if isinstance(value, str | int | float) or value is None else str(value)
 
 
 def _all_rows(answer: Answer) -> list[Row]:
-    return [*answer.rows, answer.total] if answer.rows else []
+    return [] if answer.is_empty else [*answer.rows, answer.total]
 
 
 def _scope(answer: Answer) -> str:
-    previous = answer.question.period.previous
+    previous = answer.question.previous
     compared = f", compared with {previous}" if previous else ""
     return f"{answer.question.period} ({answer.question.timezone}){compared}"
 
@@ -146,7 +148,7 @@ def _least_width(answer: Answer, columns: Sequence[Column]) -> int:
     for column, cells in zip(columns, _cells(answer, columns), strict=True):
         widest = max(map(len, cells))
         least = min(widest, _NARROWEST if column.name.startswith("metadata:") or len(answer.by) > 2 else 24)
-        widths.append(max(least if column.kind == "label" else widest, *map(len, _title(column).split("\n"))))
+        widths.append(max(least if column.is_text else widest, *map(len, _title(column).split("\n"))))
     return sum(widths) + _GAP * (len(widths) - 1)
 
 
@@ -154,7 +156,7 @@ def _table(answer: Answer, columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     height = max(_title(column).count("\n") for column in columns)
     for column in columns:
-        is_label = column.kind == "label"
+        is_label = column.is_text
         table.add_column(
             Text("\n" * (height - _title(column).count("\n")) + _title(column)),
             justify="left" if is_label else "right",
@@ -172,7 +174,7 @@ def _table(answer: Answer, columns: Sequence[Column]) -> Table:
 def _title(column: Column) -> str:
     """A column's name on as many lines as it has words, so that it is no wider than its numbers."""
     name = column.name.replace("unpriced_completions", "unpriced")
-    return name if column.kind == "label" else name.replace("_", "\n")
+    return name if column.is_text else name.replace("_", "\n")
 
 
 def _cells(answer: Answer, columns: Sequence[Column]) -> list[list[str]]:
@@ -187,7 +189,7 @@ def _cell(answer: Answer, row: Row, column: Column) -> str:
     if value is None:
         return _UNKNOWN
     if column.kind == "money":
-        mark = "*" if column.name == "cost_usd" and row.values.get("unpriced_completions") else ""
+        mark = "*" if column.name in _PARTIAL and row.values.get("unpriced_completions") else ""
         return f"{rounded(value, _places(answer, column))}{mark}"
     if column.kind in ("share", "change"):
         return percent(value, signed=column.kind == "change")
@@ -202,13 +204,17 @@ def _label(row: Row, column: Column) -> str:
 
 
 def _places(answer: Answer, column: Column) -> int:
-    return 6 if column.name == "usd_per_completion" else places([answer.total.values.get("cost_usd")])
+    return 6 if column.name == "usd_per_completion" else places(_totals(answer))
+
+
+def _totals(answer: Answer) -> list[Decimal | None]:
+    return [answer.total.values[column.name] for column in answer.columns if column.name in _PARTIAL]
 
 
 def _legend(answer: Answer, left_out: Sequence[str]) -> list[str]:
     said = []
-    if any(column.name == "cost_usd" for column in answer.columns):
-        digits = places([answer.total.values["cost_usd"]])
+    if totals := _totals(answer):
+        digits = places(totals)
         said.append(f"US dollars, rounded half-even to {digits} places; json and csv have every digit.")
     if left_out:
         said.append(f"No room for {', '.join(left_out)}: a wider terminal or another --format shows them.")

@@ -6,6 +6,7 @@ Nothing of what a person wrote becomes part of the SQL: metadata keys, time zone
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 from stored_completions.periods import Period
@@ -59,13 +60,47 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Days:
+    """The days of a time zone that are asked for, and with them those of the period to compare with."""
+
+    period: Period
+    timezone: str = UTC
+    previous: Period | None = None
+
+    def local(self, relation: str) -> str:
+        if self.timezone == UTC:
+            return f"{relation}.created_date"
+        return f"cast(timezone($zone, {relation}.created_at) as date)"
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """What there is of: first, last, days (the length), zone, and UTC days that surely enclose them."""
+        slack = timedelta(days=0 if self.timezone == UTC else 2)
+        values: dict[str, Any] = {}
+        if self.period.first:
+            earliest = (self.previous or self.period).first or self.period.first
+            values["first"] = self.period.first
+            values["nearby_first"] = max(earliest, date.min + slack) - slack
+        if self.period.last:
+            values["last"] = self.period.last
+            values["nearby_last"] = min(self.period.last, date.max - slack) + slack
+        if self.previous:
+            values["days"] = self.period.days
+        return values if self.timezone == UTC else values | {"zone": self.timezone}
+
+
+@dataclass(frozen=True)
 class Statement:
     sql: str
     parameters: dict[str, Any]
 
 
 def grouped(
-    facts: Facts, by: Sequence[Dimension], period: Period, timezone: str, *, is_rolled_up: bool
+    facts: Facts,
+    by: Sequence[Dimension],
+    days: Days,
+    *,
+    is_rolled_up: bool,
 ) -> Statement:
     """One row per value of `by` and, with costs, per basis: first whether it is of the previous period, then
     the values, the columns of BASIS, first and last day, and the sums.
@@ -77,92 +112,83 @@ def grouped(
     basis = [f"facts.{name}" for name in BASIS] if facts.has_costs else [f"null as {name}" for name in BASIS]
     sums = [f"sum(facts.{name}) as {name}" for name in facts.sums]
     ends = ["min(facts.day) as first_day", "max(facts.day) as last_day"]
-    can_roll_up = timezone == UTC and not facts.of_answers and all(dimension.is_daily for dimension in by)
-    days = _daily() if is_rolled_up and can_roll_up else _completions(facts, by, timezone)
+    can_roll_up = (
+        days.timezone == UTC and not facts.of_answers and all(dimension.is_daily for dimension in by)
+    )
+    rows = _daily(days) if is_rolled_up and can_roll_up else _completions(facts, by, days)
+    keys = {f"key_{at}": dimension.key for at, dimension in enumerate(by) if dimension.key is not None}
     return Statement(
-        f"with days as (\n{days}\n),\nfacts as (\n{_placed(period)}\n)\n"
+        f"with days as (\n{rows}\n),\nfacts as (\n{_placed(days)}\n)\n"
         f"select {', '.join(['facts.is_previous', *names, *basis, *ends, *sums])}\nfrom facts\ngroup by all",
-        _parameters(by, period, timezone),
+        days.parameters | keys,
     )
 
 
-def _daily() -> str:
-    return (
-        f"select daily_costs.* rename (created_date as day) from reports.daily_costs{_nearby('daily_costs')}"
-    )
+def _daily(days: Days) -> str:
+    return f"select daily_costs.* rename (created_date as day) from {_near('reports.daily_costs', days)} as daily_costs"
 
 
-def _completions(facts: Facts, by: Sequence[Dimension], timezone: str) -> str:
+def _completions(facts: Facts, by: Sequence[Dimension], days: Days) -> str:
+    """A row per completion, or per answer. A child carries the date of its completion, so each is pruned alike."""
     values = _ANSWERS if facts.of_answers else {"completions": "1", **_TOKENS}
-    columns = [f"{values[name]} as {name}" for name in facts.sums if name in values]
-    columns += [f"completion_costs.{name}" for name in _COSTS if facts.has_costs]
+    added = [name for name in facts.sums if name in values]
     words = {dimension.word for dimension in by}
-    joins = []
+    own = ["model", "service_tier", "source", *(_COSTS if facts.has_costs else ())]
+    columns = [
+        f"{days.local('completions')} as day",
+        *(f"completions.{name}" for name in own),
+        *(f"{values[name]} as {name}" for name in added),
+    ]
+    base = "marts.completion_costs" if facts.has_costs else "chat.completions"
+    joins = [f"from {_near(base, days)} as completions"]
+
+    def join(relation: str, alias: str, condition: str = "", kind: str = "left join") -> None:
+        joins.append(
+            f"{kind} {_near(relation, days)} as {alias} on {alias}.completion_id = completions.completion_id{condition}"
+        )
+
+    if any("usage." in values[name] for name in added):
+        join("chat.usage", "usage")
     if facts.of_answers:
-        joins.append("join chat.choices on choices.completion_id = completions.completion_id")
-    elif words & {"finish-reason"}:
-        joins.append(_left("choices", "chat.choices", " and choices.choice_index = 0"))
-    if facts.of_answers or words & {"finish-reason"}:
+        join("chat.choices", "choices", kind="join")
+    elif "finish-reason" in words:
+        join("chat.choices", "choices", " and choices.choice_index = 0")
+    if "finish-reason" in words:
         columns.append("choices.finish_reason")
-    if any("usage." in values[name] for name in facts.sums if name in values):
-        joins.append(_left("usage", "chat.usage"))
-    if facts.has_costs:
-        joins.append(_left("completion_costs", "marts.completion_costs"))
+    if "input-user" in words:
+        join("chat.completions", "users")
+        columns.append("users.input_user")
     for at, dimension in enumerate(by):
         if dimension.key is not None:
+            join("chat.metadata", f"metadata_{at}", f" and metadata_{at}.key = $key_{at}")
             columns.append(f"metadata_{at}.value as metadata_{at}")
-            joins.append(_left(f"metadata_{at}", "chat.metadata", f" and metadata_{at}.key = $key_{at}"))
-    day = (
-        "completions.created_date"
-        if timezone == UTC
-        else "cast(timezone($zone, completions.created_at) as date)"
-    )
-    own = [f"completions.{name}" for name in ("model", "service_tier", "source", "input_user")]
-    return "\n".join(
-        [f"select {', '.join([f'{day} as day', *own, *columns])}", "from chat.completions", *joins]
-    ) + _nearby("completions")
+    return "\n".join([f"select {', '.join(columns)}", *joins])
 
 
-def _left(alias: str, relation: str, condition: str = "") -> str:
-    return f"left join {relation} as {alias} on {alias}.completion_id = completions.completion_id{condition}"
+def _near(relation: str, days: Days) -> str:
+    """The relation without what is on no day near those that are asked for, whatever the time zone."""
+    conditions = []
+    if "nearby_first" in days.parameters:
+        conditions.append("created_date >= $nearby_first")
+    if "nearby_last" in days.parameters:
+        conditions.append("created_date <= $nearby_last")
+    return f"(select * from {relation} where {' and '.join(conditions)})" if conditions else relation
 
 
-def _nearby(relation: str) -> str:
-    """Leaves out what is on no day near the period, whatever the time zone."""
-    return (
-        f"\nwhere ($nearby_first is null or {relation}.created_date >= $nearby_first)"
-        f" and ($nearby_last is null or {relation}.created_date <= $nearby_last)"
-    )
-
-
-def _placed(period: Period) -> str:
-    if period.previous is None:
-        return (
-            "select days.*, false as is_previous from days"
-            " where ($first is null or days.day >= $first) and ($last is null or days.day <= $last)"
-        )
+def _placed(days: Days) -> str:
+    conditions = []
+    if "first" in days.parameters:
+        conditions.append(f"days.day >= $first{' - $days' if days.previous else ''}")
+    if "last" in days.parameters:
+        conditions.append("days.day <= $last")
+    inside = f" where {' and '.join(conditions)}" if conditions else ""
+    if days.previous is None:
+        return f"select days.*, false as is_previous from days{inside}"
     return (
         "select days.* replace (case when days.day < $first then days.day + $days else days.day end as day),"
-        " days.day < $first as is_previous from days where days.day between $first - $days and $last"
+        f" days.day < $first as is_previous from days{inside}"
     )
 
 
 def _expression(dimension: Dimension, at: int) -> str:
     return f"facts.metadata_{at}" if dimension.key is not None else dimension.expression
-
-
-def _parameters(by: Sequence[Dimension], period: Period, timezone: str) -> dict[str, Any]:
-    asked = period.previous or period
-    nearby = timedelta(days=0 if timezone == UTC else 2)
-    values: dict[str, Any] = {
-        "nearby_first": max(asked.first, date.min + nearby) - nearby if asked.first else None,
-        "nearby_last": min(period.last, date.max - nearby) + nearby if period.last else None,
-        "first": period.first,
-        "last": period.last,
-    }
-    if period.previous:
-        values["days"] = period.days
-    if timezone != UTC:
-        values["zone"] = timezone
-    keys = {f"key_{at}": dimension.key for at, dimension in enumerate(by) if dimension.key is not None}
-    return values | keys

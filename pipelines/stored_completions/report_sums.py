@@ -23,7 +23,7 @@ _PLACES = Decimal("1e-12")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a report; `kind` is label, count, money, share, change or day.
+    """One column of a report; `kind` is label (a value of --by), text, count, money, share, change or day.
 
     The columns of a higher `rank` are the first that a narrow terminal does without; a `quiet` one is
     shown to people only where it says something.
@@ -33,6 +33,10 @@ class Column:
     kind: str
     rank: int = 0
     quiet: bool = False
+
+    @property
+    def is_text(self) -> bool:
+        return self.kind in ("label", "text")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from stored_completions import report_notes, rollup
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.periods import Period
 from stored_completions.report_dimensions import BY_WORD, REASON, Dimension
-from stored_completions.report_sql import UTC, grouped
+from stored_completions.report_sql import UTC, Days, grouped
 from stored_completions.report_sums import Column, Definition, Sums, Values, amounts, merged, ratio
 
 NONE = "(none)"
@@ -32,12 +32,17 @@ Key = tuple[Any, ...]
 @dataclass(frozen=True)
 class Question:
     """What to take a report apart by, over which days of which time zone; of groups that `top` cuts off
-    the rest is summed."""
+    the rest is summed. `is_compared` asks for the period before, too."""
 
     by: tuple[Dimension, ...] = ()
     period: Period = field(default_factory=Period)
     timezone: str = UTC
     top: int | None = None
+    is_compared: bool = True
+
+    @property
+    def previous(self) -> Period | None:
+        return self.period.previous if self.is_compared else None
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class Answer:
     """Rows, their total, and the sentences that must stand beside them.
 
     `basis` has completions and cost by price_basis and usage_basis, `unpriced` the completions left out
-    by model and unpriced_reason: what the total rests on, whatever the rows are grouped by.
+    by model and unpriced_reason: what the total rests on, whatever the rows are grouped by. `details`
+    is what one report says beside its rows.
     """
 
     report: str
@@ -66,10 +72,8 @@ class Answer:
     basis: list[Values]
     unpriced: list[Values]
     notes: list[str]
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.rows
+    is_empty: bool
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 def today(connection: duckdb.DuckDBPyConnection, now: datetime, timezone: str = UTC) -> date:
@@ -91,11 +95,12 @@ def ask(connection: duckdb.DuckDBPyConnection, definition: Definition, question:
     before = _Groups(definition, by, (record for record in records if record["is_previous"]))
     kept = now.largest(question.top)
     names = tuple(dimension.column for dimension in by)
-    is_compared = question.period.previous is not None
 
     def row(kind: str, key: Key, sums: Sums, previous: Sums) -> Row:
         labels = dict(zip(names, map(_label, key), strict=True))
-        return Row(kind, labels | _values(definition, sums, now.total, previous if is_compared else None))
+        return Row(
+            kind, labels | _values(definition, sums, now.total, previous if question.previous else None)
+        )
 
     shown, compared = now.folded(kept), before.folded(kept)
     return Answer(
@@ -119,6 +124,7 @@ def ask(connection: duckdb.DuckDBPyConnection, definition: Definition, question:
             now.total,
             _gone(definition, shown, compared),
         ),
+        is_empty=not shown,
     )
 
 
@@ -207,7 +213,8 @@ def _records(
     connection: duckdb.DuckDBPyConnection, definition: Definition, question: Question, by: Sequence[Dimension]
 ) -> list[Values]:
     is_rolled_up = rollup.exists(connection)
-    statement = grouped(definition.facts, by, question.period, question.timezone, is_rolled_up=is_rolled_up)
+    days = Days(question.period, question.timezone, question.previous)
+    statement = grouped(definition.facts, by, days, is_rolled_up=is_rolled_up)
     try:
         result = connection.execute(statement.sql, statement.parameters)
     except duckdb.CatalogException as error:

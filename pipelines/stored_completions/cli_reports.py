@@ -1,0 +1,269 @@
+"""The commands `report …` and `prices …`: words into a question, an answer into text."""
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stored_completions.options import Command, Commands, warehouse_option
+
+if TYPE_CHECKING:
+    from stored_completions.reports import Answer
+
+FORMATS = ("table", "json", "csv", "markdown")
+BY = "day, week, month, model, tier, source, finish-reason, input-user or metadata:KEY"
+DAYS = "2026-01-31, 2026-01, 2026, today, yesterday, 7d, 2w, this- or last-week, -month, -year"
+
+
+@click.group(cls=Commands, short_help="What was used, what it cost, and how sure that is.")
+def report() -> None:
+    """Say what was used and what it cost, by anything, with what each sum rests on and leaves out.
+
+    Days are whole days of --timezone, and --since and --until are both in the period: --since 2026-01 --until
+    2026-01 is January, --since 7d the 7 days that end today. Without --since everything counts; with it, each row
+    is compared with the period of equal length before.
+
+    A completion without a known price is in no sum and never counts as 0; * marks sums that leave some out. JSON and
+    CSV have every digit of money, JSON as text.
+    """
+
+
+def _output_options(formats: tuple[str, ...], default: str) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        command = warehouse_option(command)
+        command = click.option(
+            "--output",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="PATH",
+            help="Write to this file; .json, .csv, .md and .txt name their format.",
+        )(command)
+        return click.option(
+            "--format", "kind", type=click.Choice(formats), help=f"How it is written.  [default: {default}]"
+        )(command)
+
+    return add
+
+
+_zone_option = click.option(
+    "--timezone", default="UTC", show_default=True, metavar="ZONE", help="Whose days, e.g. Europe/Berlin."
+)
+
+
+def _report_command(name: str, short_help: str, default_by: str, text: str) -> None:
+    """One command for each report; they differ in their columns only."""
+
+    @click.option(
+        "--by", multiple=True, metavar="WORDS", help=f"{BY}; several with commas.  [default: {default_by}]"
+    )
+    @click.option("--since", metavar="DAY", help=f"First day: {DAYS}.  [default: everything]")
+    @click.option(
+        "--until", metavar="DAY", help="Last day, in the same words.  [default: today, with --since]"
+    )
+    @_zone_option
+    @click.option(
+        "--top",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Only the N largest groups, the rest as (others); with a time, the N largest over all of it.",
+    )
+    @_output_options(FORMATS, "table")
+    def command(
+        warehouse: Path, by: tuple[str, ...], since: str | None, until: str | None, timezone: str, top: int | None,
+        kind: str | None, output: Path | None,
+    ) -> None:  # fmt: skip
+        from stored_completions import query, report_formats, reports
+        from stored_completions.periods import period
+        from stored_completions.report_dimensions import dimensions
+        from stored_completions.report_sums import DEFINITIONS
+
+        wanted = dimensions(by)
+        written = _kind(kind, output, "table")
+        with query.reading(warehouse) as connection:
+            today = reports.today(connection, datetime.now(UTC), timezone)
+            question = reports.Question(wanted, period(since, until, today), timezone, top)
+            answer = reports.ask(connection, DEFINITIONS[name], question)
+        if answer.is_empty and written == "csv":
+            click.echo(" ".join(answer.notes), err=True)
+        _write(answer, written, output, report_formats.text)
+
+    command.__doc__ = text
+    report.command(name, short_help=short_help)(command)
+
+
+_report_command(
+    "costs",
+    "What it cost.",
+    "model",
+    """What completions cost, and how much of it is exact, an upper bound, unbounded, backdated or overridden.
+
+    \b
+    exact_usd        counted in full, at listed prices
+    upper_bound_usd  only totals were stored (usage_basis no_details): it cost this or less
+    unbounded_usd    the same, of a model that bills some tokens dearer (no_details_unbounded)
+    backdated_usd    at a tier's price reckoned back to before it was listed (tier_backdated)
+    override_usd     at prices that an override sets
+
+    The last four can overlap; JSON has them taken apart as "basis".
+
+    \b
+    Examples:
+      stored-completions report costs --by day,model --since 7d
+      stored-completions report costs --by metadata:team --since last-month --until last-month --format csv
+      stored-completions report costs --by month --timezone Europe/Berlin
+    """,
+)
+_report_command(
+    "tokens",
+    "How many tokens, of which kinds.",
+    "model",
+    """Token counters. A sum leaves out the completions that did not say, and says how many they are.
+
+    \b
+    Example:
+      stored-completions report tokens --by week,model --since 4w --top 5
+    """,
+)
+_report_command(
+    "models",
+    "Each model: use, cost, cost of a completion.",
+    "model",
+    """Each model: completions, tokens, cost, cost of a completion, first and last day.
+
+    --by takes models apart further; the model is always added.
+    """,
+)
+_report_command(
+    "finish-reasons",
+    "How answers ended.",
+    "finish-reason",
+    """How answers ended; each answer of a completion counts. The finish reason is always added to --by.
+
+    Refusals are known only where the API sent a refusal field: refusal_known says for how many answers.
+    """,
+)
+_report_command(
+    "unpriced",
+    "What the costs leave out, and why.",
+    "model,tier",
+    """The completions that have no cost, by reason: what every cost report leaves out.
+
+    \b
+    Reasons: no_usage, unknown_model, no_token_price, no_created_date, inconsistent_usage, no_price_for_tier,
+    no_audio_price; see `stored-completions prices explain MODEL`.
+    """,
+)
+
+
+@report.command(short_help="A month's spending against a budget; exit 3 when over.")
+@click.option(
+    "--monthly",
+    multiple=True,
+    required=True,
+    metavar="USD|NAME=USD",
+    help="Budget of the whole month, e.g. 500, or of one value of --by, e.g. search=200; repeat it for several.",
+)
+@click.option(
+    "--by",
+    metavar="WORD",
+    help="Also show the parts: metadata:team, model, tier, source ...  [default: none]",
+)
+@click.option(
+    "--warn",
+    default=0.8,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Status warn from this share of the budget on.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(["spent", "projected"]),
+    default="spent",
+    show_default=True,
+    help="What must not exceed the budget: what is spent, or what the month comes to at this rate.",
+)
+@click.option(
+    "--month", metavar="MONTH", help="The month, e.g. 2026-01 or last-month.  [default: this month]"
+)
+@_zone_option
+@_output_options(("line", *FORMATS), "table, and one line into a pipe")
+def budget(
+    warehouse: Path, monthly: tuple[str, ...], by: str | None, warn: float, on: str, month: str | None,
+    timezone: str, kind: str | None, output: Path | None,
+) -> None:  # fmt: skip
+    """Compare a month's spending with a budget. Made for a scheduler: exit 3 when it is over.
+
+    Over means spent (or, with --on projected, projected) is more than a budget, the whole or a part's. A budget of
+    completions none of which has a price is unknown, and exits 3 too. Below that, the status is warn from --warn on
+    or where the projection exceeds the budget, else ok, and the exit code 0.
+
+    The projection is a run rate: what was spent until the last sync, times the length of the month over the part
+    that had passed. It knows no weekdays, so early in a month it is rough, and on the first day there is none.
+
+    \b
+    Examples:
+      stored-completions report budget --monthly 500
+      stored-completions report budget --monthly 500 --monthly search=200 --by metadata:team --on projected
+    """
+    from stored_completions import budget as budgets
+    from stored_completions import query, report_formats, reports
+    from stored_completions.errors import UsageError
+    from stored_completions.periods import span
+    from stored_completions.report_dimensions import dimensions
+
+    whole, parts = budgets.amounts(monthly)
+    taken_apart = dimensions([by]) if by else (None,)
+    if len(taken_apart) > 1 or (taken_apart[0] and taken_apart[0].is_time):
+        raise UsageError("report budget takes one --by, and none of day, week and month.")
+    own = budgets.Budget(whole, parts, taken_apart[0], budgets.share(warn), on, timezone)
+    now = datetime.now(UTC)
+    written = _kind(kind, output, "table" if sys.stdout.isatty() else "line")
+    with query.reading(warehouse) as connection:
+        day = span("--month", month or "this-month", reports.today(connection, now, timezone))[0]
+        answer = budgets.ask(connection, own, day, now)
+    if written == "line":
+        _save(f"{budgets.line(answer)}\n", output)
+    else:
+        _write(answer, written, output, report_formats.text)
+    if not budgets.is_met(answer):
+        sys.exit(3)
+
+
+def _kind(kind: str | None, output: Path | None, default: str) -> str:
+    """The format asked for, else that of the file's suffix, else the default."""
+    from stored_completions.report_formats import SUFFIXES
+
+    return kind or (SUFFIXES.get(output.suffix.lower()) if output else None) or default
+
+
+def _write(answer: "Answer", kind: str, output: Path | None, text: Callable[..., str]) -> None:
+    if kind == "table" and output is None:
+        from rich.console import Console
+
+        from stored_completions.report_formats import draw
+
+        draw(answer, Console(highlight=False))
+    else:
+        _save(text(answer, kind), output)
+
+
+def _save(text: str, output: Path | None) -> None:
+    """To stdout, or to a file that is replaced in one step."""
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from stored_completions.errors import UsageError
+
+    if not output.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {output.absolute().parent} to write {output.name} to.")
+    writing = output.absolute().with_name(f".{output.name}.{os.getpid()}")
+    try:
+        writing.write_text(text, encoding="utf-8")
+        os.replace(writing, output)
+    finally:
+        writing.unlink(missing_ok=True)
+    click.echo(f"written to {output}", err=True)
