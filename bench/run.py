@@ -179,7 +179,7 @@ def _cells(found: Measured, step: str, runs: list[Run]) -> tuple[str, ...]:
         f"{cpu:.2f}",
         f"{cpu / floor:.2f}" if floor and is_whole else "",
         f"{median(run.cost.peak for run in runs):.0f}",
-        f"{found.rows / cpu:,.0f}" if is_whole else "",
+        f"{found.rows / cpu:,.0f}" if found.rows and is_whole else "",
         f"{median(run.megabytes for run in runs):.1f}",
         f"{median(run.requests for run in runs):.0f}",
         str(len(runs)),
