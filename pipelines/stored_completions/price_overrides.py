@@ -263,7 +263,7 @@ def _tables(table: dict[str, Any], key: str, place: str) -> list[dict[str, Any]]
 def _text(table: dict[str, Any], key: str, place: str) -> str:
     value = table.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise UsageError(f'{place} needs a {key}: write {key} = "…".')
+        raise UsageError(f'{place} has no {key}: write {key} = "…".')
     return value.strip()
 
 
@@ -310,7 +310,8 @@ def _number(value: Any, name: str, place: str, *, most: int, places: int) -> Dec
     is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
     number = Decimal(value) if is_number else Decimal("NaN")
     if not number.is_finite() or not 0 <= number <= most:
-        raise UsageError(f"{place}: {name} is {value!r}, but it has to be a number from 0 to {most:,}.")
+        shown = number if isinstance(value, Decimal) else repr(value)
+        raise UsageError(f"{place}: {name} is {shown}, but it has to be a number from 0 to {most:,}.")
     if number != round(number, places):
         raise UsageError(
             f"{place}: {name} is {number}, but it may have {places} digits after the point, not more."

@@ -165,12 +165,19 @@ def price_set(overrides: Overrides = NONE) -> PriceSet:
     )
 
 
-def write(connection: duckdb.DuckDBPyConnection, prices: PriceSet, schema: str = "chat") -> None:
-    """Replaces the price tables of a schema by these rows."""
-    _replace(connection, schema, MODEL_PRICE_RULES, prices.rules)
-    _replace(connection, schema, MODEL_PRICES, prices.prices)
-    _replace(connection, schema, PRICE_MULTIPLIERS, prices.multipliers)
-    _replace(connection, schema, BATCH_RULES, prices.batch_rules)
+def write(connection: duckdb.DuckDBPyConnection, prices: PriceSet, *, temporary: bool = False) -> None:
+    """Replaces the price tables of schema chat by these rows, or makes temporary ones of the same names."""
+    for table, rows in (
+        (MODEL_PRICE_RULES, prices.rules),
+        (MODEL_PRICES, prices.prices),
+        (PRICE_MULTIPLIERS, prices.multipliers),
+        (BATCH_RULES, prices.batch_rules),
+    ):
+        what = f"temp table {table.name}" if temporary else f"table chat.{table.name}"
+        loaded = pa.Table.from_pylist([asdict(row) for row in rows], schema=table.schema)
+        connection.register("loaded_prices", loaded)
+        connection.execute(f"create or replace {what} as select * from loaded_prices")
+        connection.unregister("loaded_prices")
 
 
 def stored(connection: duckdb.DuckDBPyConnection) -> PriceSet:
@@ -267,13 +274,6 @@ def _rows(price_model_id: str, prices: PriceList) -> Iterator[dict[str, Any]]:
             "price_basis": span.price.basis,
             "source": span.price.source,
         }
-
-
-def _replace(connection: duckdb.DuckDBPyConnection, schema: str, table: Table, rows: Iterable[Any]) -> None:
-    loaded = pa.Table.from_pylist([asdict(row) for row in rows], schema=table.schema)
-    connection.register("loaded_prices", loaded)
-    connection.execute(f"create or replace table {schema}.{table.name} as select * from loaded_prices")
-    connection.unregister("loaded_prices")
 
 
 def _read(connection: duckdb.DuckDBPyConnection, table: Table, kind: type[_Row], order: str) -> list[_Row]:
