@@ -18,14 +18,16 @@ from typing import Any
 import click
 
 from stored_completions import __version__
+from stored_completions.cli_prices import prices
+from stored_completions.cli_reports import report
 from stored_completions.options import Commands, sandbox_options, source_options, warehouse_option
 
 
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done; 1 failed or stopped, safe to repeat; 2 usage, settings or key; 3 a check or age is "
-    "not met; 75 another sync is running; 130 Ctrl-C.",
+    epilog="Exit codes: 0 done; 1 failed or stopped, safe to repeat; 2 usage, settings or key; 3 a check, budget or "
+    "age is not met; 75 another sync is running; 130 Ctrl-C.",
 )
 @click.version_option(__version__, prog_name="stored-completions")
 def cli() -> None:
@@ -283,6 +285,10 @@ def query(warehouse: Path, sql: str, output: Path | None, kind: str | None) -> N
     else:
         rows = export(warehouse, statement, output)
         click.echo(f"{rows:,} row{'' if rows == 1 else 's'} written to {output}", err=True)
+
+
+cli.add_command(report)
+cli.add_command(prices)
 
 
 def _say(sentence: str) -> None:

@@ -1,0 +1,310 @@
+"""The commands `prices …`: which prices there are, why a model costs what it costs, what new ones would change."""
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stored_completions.options import Command, Commands, warehouse_option
+
+if TYPE_CHECKING:
+    from stored_completions.price_overrides import Overrides
+    from stored_completions.prices import Explanation, PriceRow, PriceSet
+
+_MILLION = 1_000_000
+_RATES = ("input", "cached_input", "cache_write", "audio_input", "output", "reasoning_output", "audio_output")
+
+
+@click.group(cls=Commands, short_help="The prices that costs are reckoned with.")
+def prices() -> None:
+    """Say which prices costs are reckoned with, and where each comes from.
+
+    They come with the warehouse, which a sync renews them in: your price file before the built-in corrections
+    before genai-prices, dated, by tier and by size of the request. Without a warehouse, the installed ones are meant.
+    """
+
+
+_format_option = click.option(
+    "--format", "kind", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+)
+
+
+def _prices_option(text: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--prices",
+        "file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="PATH",
+        help=text,
+    )
+
+
+def _at_option(command: Command) -> Command:
+    return click.option(
+        "--at", metavar="DAY", help="Prices of this UTC day, e.g. 2026-01-20.  [default: today]"
+    )(command)
+
+
+@prices.command("list", short_help="The prices in force on a day, or all of them.")
+@click.option(
+    "--model", metavar="MODEL", help="Only those that this model's name stands for.  [default: all]"
+)
+@_at_option
+@click.option("--history", is_flag=True, help="Those of every day, not only of --at.")
+@_format_option
+@warehouse_option
+def list_prices(warehouse: Path, model: str | None, at: str | None, history: bool, kind: str) -> None:
+    """List prices in US dollars per million tokens (per_request: per request).
+
+    A rate that is not shown is not known, or the same as that of plain input or output. `prices explain`, JSON and
+    CSV name the source of each row.
+
+    \b
+    Example:
+      stored-completions prices list --model gpt-5-2025-08-07 --history
+    """
+    from stored_completions.errors import UsageError
+    from stored_completions.prices import matched
+
+    day = _day(at)
+    known = _price_set(warehouse)
+    rows: Sequence[PriceRow] = known.prices
+    if model is not None:
+        rule = matched(known.rules, model)
+        if rule is None:
+            raise UsageError(
+                f"No rule fits the model {model!r}: its completions have no cost (unknown_model)."
+            )
+        rows = [row for row in rows if row.price_model_id == rule.price_model_id]
+    if not history:
+        rows = [
+            row
+            for row in rows
+            if (row.valid_from or date.min) <= day and (row.valid_to is None or day < row.valid_to)
+        ]
+    _print(list(map(_listed, rows)), kind)
+    if not rows:
+        _say(f"No prices {'of ' + model if model else 'at all'} on {day}; --history has those of other days.")
+
+
+@prices.command(short_help="Why a model costs what it costs.")
+@click.argument("model")
+@click.option(
+    "--tier", default="default", show_default=True, metavar="TIER", help="The service tier, or batch."
+)
+@_at_option
+@click.option(
+    "--input-tokens",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Size of the request: some models cost more above a threshold.",
+)
+@click.option("--format", "kind", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@warehouse_option
+def explain(warehouse: Path, model: str, tier: str, at: str | None, input_tokens: int, kind: str) -> None:
+    """Say which rule a model's name fits, which price row that leads to, what it rests on, and who says so.
+
+    \b
+    Example:
+      stored-completions prices explain gpt-5-2025-08-07 --tier flex --at 2026-01-20
+    """
+    from rich.console import Console
+
+    from stored_completions.prices import explain as look
+    from stored_completions.tabular import pairs
+
+    found = look(_price_set(warehouse), model, tier, _day(at), input_tokens)
+    if kind == "json":
+        _print_json(_as_object(found))
+    else:
+        pairs(Console(highlight=False), _sentences(found))
+
+
+@prices.command(short_help="What new prices would change in past totals.")
+@_prices_option("A price file to try.  [default: the one the warehouse was last published with]")
+@_format_option
+@warehouse_option
+def diff(warehouse: Path, file: Path | None, kind: str) -> None:
+    """Say what the installed price data would change in the totals of this warehouse, before a sync does so.
+
+    Every completion is priced twice, which takes a while on millions. Nothing is written.
+    """
+    from stored_completions import query
+    from stored_completions.money import dollars
+    from stored_completions.price_changes import diff as compare
+    from stored_completions.price_library import library_version
+    from stored_completions.prices import price_set
+    from stored_completions.warehouse import Files, open_published
+
+    with query.reading(warehouse) as connection:
+        loaded = connection.execute(
+            "select genai_prices_version, loaded_at, overrides from chat.price_sets order by loaded_at desc limit 1"
+        ).fetchone()
+    new = price_set(_overrides(file, loaded[2] if loaded else None))
+    with open_published(Files(warehouse.absolute())) as connection:
+        changes = compare(connection, new)
+    _print(
+        [
+            {
+                "model": change.model,
+                "completions": change.completions,
+                "old_usd": change.old_usd,
+                "new_usd": change.new_usd,
+                "difference_usd": change.difference_usd,
+                "old_unpriced": change.old_unpriced,
+                "new_unpriced": change.new_unpriced,
+            }
+            for change in changes
+        ],
+        kind,
+    )
+    now = f"genai-prices {loaded[0]}, loaded {loaded[1]:%Y-%m-%d}" if loaded else "no prices"
+    total = sum((change.difference_usd for change in changes), Decimal(0))
+    what = (
+        f"{len(changes)} models would change, by {'-' if total < 0 else '+'}{dollars(abs(total))} in all"
+        if changes
+        else "No total would change"
+    )
+    _say(
+        f"{what}: from {now}, to genai-prices {library_version()}. Nothing was written; the next sync uses the new ones."
+    )
+
+
+def _overrides(file: Path | None, text: str | None) -> "Overrides":
+    from stored_completions import price_overrides
+
+    if file is not None:
+        return price_overrides.read(file)
+    return (
+        price_overrides.NONE if text is None else price_overrides.parsed(text, "the warehouse's price file")
+    )
+
+
+def _price_set(warehouse: Path) -> "PriceSet":
+    """The prices that the warehouse is reported with, or the installed ones where there is no warehouse."""
+    from stored_completions import prices as all_prices
+    from stored_completions import query
+
+    if not warehouse.exists():
+        _say(f"There is no warehouse at {warehouse}: these are the installed prices.")
+        return all_prices.price_set()
+    with query.reading(warehouse) as connection:
+        return all_prices.stored(connection)
+
+
+def _day(word: str | None) -> date:
+    from stored_completions.periods import span
+
+    today = datetime.now(UTC).date()
+    return span("--at", word, today)[0] if word else today
+
+
+def _listed(row: "PriceRow") -> dict[str, Any]:
+    return {
+        "price_model_id": row.price_model_id,
+        "tier": row.tier,
+        "valid_from": row.valid_from,
+        "valid_to": row.valid_to,
+        "above_input_tokens": row.min_input_tokens,
+        **_per_million(row),
+        "per_request": _plain(row.per_request),
+        "price_basis": row.price_basis,
+        "source": row.source,
+    }
+
+
+def _per_million(row: "PriceRow") -> dict[str, Decimal | None]:
+    rates = {name: getattr(row, name) for name in _RATES}
+    return {name: None if rate is None else _plain(rate * _MILLION) for name, rate in rates.items()}
+
+
+def _plain(rate: Decimal | None) -> Decimal | None:
+    """Without closing zeros, and never as 1E+1."""
+    return None if rate is None else Decimal(f"{rate.normalize():f}")
+
+
+def _as_object(found: "Explanation") -> dict[str, Any]:
+    return {
+        "model": found.model,
+        "tier": found.tier,
+        "at": found.at,
+        "input_tokens": found.input_tokens,
+        "rule": vars(found.rule) if found.rule else None,
+        "price": vars(found.price) if found.price else None,
+        "price_basis": found.basis,
+        "source": found.source,
+        "unpriced_reason": found.unpriced_reason,
+    }
+
+
+def _sentences(found: "Explanation") -> list[tuple[str, str]]:
+    said = [
+        (
+            "asked",
+            f"{found.model}, tier {found.tier}, on {found.at} (UTC), {found.input_tokens:,} input tokens",
+        )
+    ]
+    rule, price = found.rule, found.price
+    if rule:
+        fits = f"the name {rule.kind.replace('_', ' ')} {rule.pattern!r}"
+        said.append(
+            ("rule", f"{rule.rule_no}: {fits}, so it is priced as {rule.price_model_id} ({rule.source})")
+        )
+    if price is None:
+        said.append(("no price", f"{found.unpriced_reason}: such a completion has no cost, and is in no sum"))
+        return said
+    since, until = (
+        price.valid_from or "ever",
+        f"until {price.valid_to} (exclusive)" if price.valid_to else "until now",
+    )
+    band = f", above {price.min_input_tokens:,} input tokens" if price.min_input_tokens else ""
+    band += f", up to {price.max_input_tokens:,} input tokens" if price.max_input_tokens else ""
+    rates = [f"{name} {rate:f}" for name, rate in _per_million(price).items() if rate is not None]
+    said += [
+        ("row", f"{price.price_no}: {price.price_model_id}, {price.tier}, since {since}, {until}{band}"),
+        ("US dollars per million tokens", ", ".join(rates)),
+        *([("per request", f"{_plain(price.per_request):f}")] if price.per_request else []),
+        ("basis", price.price_basis),
+        ("source", price.source),
+    ]
+    return said
+
+
+def _print(rows: Sequence[dict[str, Any]], kind: str) -> None:
+    if kind == "json":
+        _print_json(rows)
+        return
+    from rich.console import Console
+
+    from stored_completions.formats import csv_lines
+    from stored_completions.tabular import draw
+
+    if not rows:
+        return
+    names = list(rows[0])
+    if kind == "csv":
+        listed = ([None if value is None else _text(value) for value in row.values()] for row in rows)
+        sys.stdout.writelines(f"{line}\n" for line in csv_lines(names, listed))
+        return
+    telling = [name for name in names if name != "source" and any(row[name] is not None for row in rows)]
+    draw(Console(highlight=False), telling, [[row[name] for name in telling] for row in rows])
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=_text))
+
+
+def _text(value: Any) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
