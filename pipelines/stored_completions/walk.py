@@ -13,7 +13,7 @@ live service does that a bare `after=last_id` loses rows to:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from stored_completions.cursor import Cursor, Mark, Settled, Trail
 from stored_completions.errors import LimitTooLarge, NoProgress
@@ -227,12 +227,13 @@ class Walk:
         return [second := second if row.created is None else row.created for row in page]
 
     def _remember(self, page: Sequence[Listed], seconds: list[int]) -> None:
+        """Keeps ids against repeats, and marks to come back to: a row that stands out of order is none."""
         self._seen.update(zip((row.key for row in page), seconds, strict=True))
         horizon = self._horizon()
         marks = [
             Mark(row.created, row.key)
-            for row in page
-            if row.has_id and row.created is not None and row.created <= horizon
+            for row, highest in zip(page, accumulate(seconds, max), strict=True)
+            if row.has_id and row.created is not None and highest == row.created <= horizon
         ]
         if marks:
             self._newest = max(self._newest or marks[0].created, *(mark.created for mark in marks))
