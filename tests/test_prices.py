@@ -11,7 +11,7 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, TieredPrices
 
 from given import rows
-from stored_completions import models, price_overrides, prices
+from stored_completions import __version__, models, price_overrides, prices
 from stored_completions.errors import UsageError
 from stored_completions.price_overrides import Overrides, parsed
 from stored_completions.prices import Explanation, PriceRow, PriceRule, PriceSet
@@ -401,7 +401,7 @@ def test_prices_are_written_when_they_changed_and_every_set_is_noted() -> None:
     assert noted == [
         {
             "genai_prices_version": "0.2.3",
-            "stored_completions_version": "0.1.0",
+            "stored_completions_version": __version__,
             "rules": len(price_set.rules),
             "prices": len(price_set.prices),
             "overrides": given.text,
