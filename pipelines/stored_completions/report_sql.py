@@ -133,7 +133,7 @@ def _completions(facts: Facts, by: Sequence[Dimension], days: Days) -> str:
     values = _ANSWERS if facts.of_answers else {"completions": "1", **_TOKENS}
     added = [name for name in facts.sums if name in values]
     words = {dimension.word for dimension in by}
-    own = ["model", "service_tier", "source", *(_COSTS if facts.has_costs else ())]
+    own = ["model", "service_tier", "source", "input_user", *(_COSTS if facts.has_costs else ())]
     columns = [
         f"{days.local('completions')} as day",
         *(f"completions.{name}" for name in own),
@@ -155,9 +155,6 @@ def _completions(facts: Facts, by: Sequence[Dimension], days: Days) -> str:
         join("chat.choices", "choices", " and choices.choice_index = 0")
     if "finish-reason" in words:
         columns.append("choices.finish_reason")
-    if "input-user" in words:
-        join("chat.completions", "users")
-        columns.append("users.input_user")
     for at, dimension in enumerate(by):
         if dimension.key is not None:
             join("chat.metadata", f"metadata_{at}", f" and metadata_{at}.key = $key_{at}")
