@@ -8,6 +8,8 @@ import pytest
 from filelock import FileLock
 
 from console import KEY, Done, as_anyone, run
+from stored_completions.check import Finding, check
+from stored_completions.config import settings
 from stored_completions.sandbox import Account, Fault, Sandbox
 from stored_completions.sandbox.generate import UNTIL
 
@@ -18,6 +20,16 @@ NAME = "stored_completions.duckdb"
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Account.generate(20), now=UNTIL + 60) as sandbox:
         yield sandbox
+
+
+def looked(sandbox: Sandbox, folder: Path, name: str = NAME, **flags: str) -> dict[str, Finding]:
+    """The findings in this process, by what was looked at."""
+    own = settings({"api_key": KEY, "base_url": sandbox.base_url, **flags}, {}, None)
+    return {finding.what: finding for finding in check(own, folder / name)}
+
+
+def code(finding: Finding) -> int:
+    return finding.error.exit_code if finding.error else 0
 
 
 def findings(done: Done) -> dict[str, str]:
@@ -37,15 +49,15 @@ def test_all_is_well_before_the_first_sync(sandbox: Sandbox, tmp_path: Path) -> 
 
 
 def test_a_folder_that_a_sync_would_make_is_no_fault(sandbox: Sandbox, tmp_path: Path) -> None:
-    done = run("check", "--warehouse", "new/folder/x.duckdb", at=tmp_path, url=sandbox.base_url)
-    assert (done.code, list(tmp_path.iterdir())) == (0, [])
+    found = looked(sandbox, tmp_path, "new/folder/x.duckdb")
+    assert (code(found["warehouse"]), list(tmp_path.iterdir())) == (0, [])
 
 
 def test_an_empty_account_is_no_error(tmp_path: Path) -> None:
     with Sandbox() as empty:
-        done = run("check", at=tmp_path, url=empty.base_url)
-    assert done.code == 0
-    assert "answers, and lists nothing. That is no error" in done.out
+        found = looked(empty, tmp_path)
+    assert {code(each) for each in found.values()} == {0}
+    assert "answers, and lists nothing. That is no error" in found["list of completions"].found
 
 
 @pytest.mark.parametrize("command", ["check", "sync"])
@@ -66,16 +78,15 @@ def test_a_wrong_key_is_said_and_never_shown(tmp_path: Path) -> None:
 
 def test_a_key_that_may_not_read_messages(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.faults.extend([Fault.status(403).on("/messages")])
-    done = run("check", at=tmp_path, url=sandbox.base_url)
-    assert done.code == 2
-    assert (findings(done)["list of completions"], findings(done)["input messages"]) == ("ok", "FAIL")
-    assert "A restricted key needs the permission" in done.out
+    found = looked(sandbox, tmp_path)
+    assert (code(found["list of completions"]), code(found["input messages"])) == (0, 2)
+    assert "A restricted key needs the permission" in found["input messages"].found
 
 
 def test_a_wrong_base_url_and_a_server_that_is_not_there(sandbox: Sandbox, tmp_path: Path) -> None:
-    wrong = run("check", "--base-url", f"{sandbox.url}/v2", at=tmp_path, url=sandbox.base_url)
-    assert (wrong.code, findings(wrong)["list of completions"]) == (1, "FAIL")
-    assert "The base URL (OPENAI_BASE_URL) is probably wrong" in wrong.out
+    wrong = looked(sandbox, tmp_path, base_url=f"{sandbox.url}/v2")["list of completions"]
+    assert code(wrong) == 1
+    assert "The base URL (OPENAI_BASE_URL) is probably wrong" in wrong.found
     gone = run("check", "--base-url", "http://127.0.0.1:9/v1", at=tmp_path, url=sandbox.base_url)
     assert (gone.code, findings(gone)["list of completions"]) == (1, "FAIL")
     assert "look at the network, a proxy in between and the base URL" in gone.out
@@ -102,9 +113,9 @@ def test_files_that_are_no_warehouse(sandbox: Sandbox, tmp_path: Path) -> None:
         ("junk", "cannot be read as a DuckDB file"),
         ("foreign", "no warehouse that this program made"),
     ):
-        done = run("check", "--warehouse", f"{name}.duckdb", at=tmp_path, url=sandbox.base_url)
-        assert (done.code, findings(done)["warehouse"]) == (1, "FAIL")
-        assert said in done.out
+        finding = looked(sandbox, tmp_path, f"{name}.duckdb")["warehouse"]
+        assert code(finding) == 1
+        assert said in finding.found
 
 
 def test_a_warehouse_of_another_account_and_a_running_sync(sandbox: Sandbox, tmp_path: Path) -> None:

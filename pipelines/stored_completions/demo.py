@@ -42,7 +42,7 @@ Then with your own completions, those made with store=True:
   export OPENAI_API_KEY=sk-...
   stored-completions check
   stored-completions sync
-  stored-completions query "select model, sum(total_tokens) from marts.daily_usage group by model"
+  stored-completions query "from marts.finish_reasons limit 9"
 """
 
 

@@ -40,12 +40,21 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             ctx.exit(130)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             ctx.exit(0)
         except OSError as error:
+            _drop_output()
             where = f": {error.filename}" if error.filename else ""
             click.echo(f"stored-completions: {error.strerror or error}{where}.", err=True)
             ctx.exit(1)
+
+
+def _drop_output() -> None:
+    """Lets go of what could not be written, which Python would try again, and complain, at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def warehouse_option(command: Command) -> Command:
@@ -163,7 +172,7 @@ def sandbox_options(command: Command) -> Command:
             "--ndjson",
             type=click.Path(exists=True, dir_okay=False),
             metavar="PATH",
-            help="Serve the completions of this file, one a line (.gz too), in place of invented ones.",
+            help="Serve the completions of this file, one a line (.gz too), in place of invented ones.  [default: none]",
         ),
         click.option(
             "--max-limit",

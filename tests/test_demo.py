@@ -1,0 +1,60 @@
+"""`demo`: the whole job in an empty folder, with no key and no settings, and again."""
+
+from pathlib import Path
+
+import duckdb
+
+from console import as_anyone, run
+
+NAME = "stored_completions_demo.duckdb"
+SIZE = 150
+
+
+def test_the_whole_job_twice(tmp_path: Path) -> None:
+    """Settings that would lead it astray are not read; the second demo starts anew."""
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text('[sources.stored_completions]\nbase_url = "nonsense"\n')
+    env = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "STORED_COMPLETIONS_WAREHOUSE": "other.duckdb"}
+    first = run("demo", "--completions", str(SIZE), at=tmp_path, env=env)
+    assert (first.code, first.err) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".dlt", ".stored_completions", NAME]
+    again = run("demo", "--completions", str(SIZE + 1), at=tmp_path, env=env)
+    assert (again.code, again.err) == (0, "")
+    with duckdb.connect(str(tmp_path / NAME), read_only=True) as connection:
+        assert connection.execute("select count(*) from chat.completions").fetchall() == [(SIZE + 1,)]
+        assert connection.execute("select outcome from chat.sync_runs").fetchall() == [("done",)]
+    assert_report(first.out, SIZE)
+    assert_commands_work(first.out, tmp_path)
+
+
+def assert_report(out: str, size: int) -> None:
+    """At most 45 lines of 80 columns, with the figures, and what to do next."""
+    lines = out.splitlines()
+    assert len(lines) <= 45
+    assert [line for line in lines if len(line) > 80 and not line.startswith("Synced")] == []
+    assert not any(line.endswith(" ") for line in lines)
+    assert f"{NAME}: {size} completions in 2 requests" in out
+    assert "Synced again: nothing new in 1 request, and nothing written." in out
+    cells = [line.split() for line in lines]
+    assert ["chat.completions", str(size), "One", "stored", "chat"] in [row[:5] for row in cells]
+    assert any(row[:1] == ["gpt-4o-mini-2024-07-18"] and len(row) == 6 for row in cells)
+    assert any(row[:1] == ["stop"] for row in cells)
+    for command in ("export OPENAI_API_KEY=sk-...", "stored-completions check", "stored-completions sync"):
+        assert f"  {command}" in lines
+
+
+def assert_commands_work(out: str, folder: Path) -> None:
+    """What it says to look around with, run as it stands."""
+    (status,) = (line.split()[1:] for line in out.splitlines() if " status " in line)
+    assert run(*status, at=folder).code == 0
+    (sql,) = (line.partition('query "')[2].rstrip('"') for line in out.splitlines() if " query " in line)
+    shown = run("query", sql, "--format", "table", "--warehouse", NAME, at=folder)
+    assert shown.code == 0
+    assert max(map(len, shown.out.splitlines())) <= 80
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    done = run("demo", at=tmp_path, preexec_fn=as_anyone)
+    assert (done.code, done.out) == (1, "")
+    assert "Permission denied" in done.err
