@@ -6,7 +6,6 @@ since 1970, UTC. Logprobs are not looked at here: their raw slices are handed to
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -14,11 +13,12 @@ import pyarrow as pa
 
 from stored_completions import extra as fit
 from stored_completions.extra import Extra, keep, nested, objects, put, take
-from stored_completions.logprobs import LogprobTables, Slice, logprob_tables
+from stored_completions.logprobs import Slice, logprob_tables
 from stored_completions.pages import Fields, fields, is_strict, joined, loads
 from stored_completions.tables import CHOICES, LOAD_ID, TABLES, Table
 
 DAY = 86_400_000_000
+_ENOUGH = 1000  # rows that are worth an Arrow array: fewer cost more than they free
 
 Key = tuple[str, int | None]
 Columns = tuple[tuple[str, Callable[[bytes], Any]], ...]
@@ -74,46 +74,50 @@ class Known:
     messages_synced_at: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
-    """One listed object with an id that can be a key."""
+    """One listed object with an id that can be a key.
+
+    `created` in unix seconds; `row_hash` is that of the object as sent, the order of its fields and
+    of its metadata aside.
+    """
 
     completion_id: str
     created: int | None
     fields: Fields
-
-    @cached_property
-    def row_hash(self) -> str:
-        """Hash of the object as sent; the order of its fields and of its metadata does not matter."""
-        digest = blake2b(digest_size=16)
-        for name in sorted(self.fields):
-            digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
-            digest.update(_sorted_pairs(self.fields[name]) if name == "metadata" else self.fields[name])
-        return digest.hexdigest()
+    row_hash: str
 
 
 def item(listed: Fields | bytes) -> Item | None:
     """The listed object; None when it has no usable id and so belongs into quarantine."""
     if isinstance(listed, bytes):
         return None
-    problems: Extra = {}
-    id_fields = {"id": listed.get("id", b"null")}
-    completion_id = take(id_fields, "id", fit.text, problems)
+    completion_id = fit.fitting(fit.text, listed.get("id", b"null"))
     if not completion_id:
         return None
-    return Item(completion_id, created_second(listed), listed)
+    return Item(completion_id, created_second(listed), listed, _row_hash(listed))
 
 
 def created_second(listed: Fields) -> int | None:
     """`created` in whole unix seconds, also where it was sent as text or float; None if unusable."""
     value = loads(listed.get("created", b"null"))
+    if type(value) is int:
+        return value
     try:
         return None if isinstance(value, bool) or value is None else int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
 
 
-def _sorted_pairs(raw: bytes) -> bytes:
+def _row_hash(sent: Fields) -> str:
+    names = sorted(sent)
+    values = [_ordered(sent[name]) if name == "metadata" else sent[name] for name in names]
+    text = "\0".join(names).encode("utf-8", "surrogatepass")
+    return blake2b(b"\0".join((text, *values)), digest_size=16).hexdigest()
+
+
+def _ordered(raw: bytes) -> bytes:
+    """An object with its members in the order of their names; anything else as it is."""
     pairs = fields(raw)
     return raw if pairs is None else repr(sorted(pairs.items())).encode("utf-8", "surrogatepass")
 
@@ -134,7 +138,7 @@ class Rows:
         self._now = now
         self._rows: dict[str, list[tuple[Any, ...]]] = {table.name: [] for table in TABLES}
         self._slices: list[Slice] = []
-        self._logprobs: list[LogprobTables] = []
+        self._parts: dict[str, list[pa.Table]] = {table.name: [] for table in TABLES}
 
     def add(self, listed: Item, known: Known | None = None) -> None:
         """Adds one completion; `known` is what the warehouse has of it, whose own stamps survive."""
@@ -167,25 +171,26 @@ class Rows:
         self._rows["quarantine"].append((digest, self._source, reason, text, self._now))
 
     def end_page(self) -> None:
-        """Turns the logprobs gathered so far into columns, so that the page's bytes can go."""
+        """Turns what was gathered into columns, so that the page's bytes and the Python objects can go."""
         if self._slices:
-            self._logprobs.append(logprob_tables(self._slices))
+            for name, part in logprob_tables(self._slices).items():
+                self._parts[name].append(part)
             self._slices.clear()
+        self._gather(at_least=_ENOUGH)
 
     def tables(self, load_id: str) -> Iterator[tuple[Table, pa.Table]]:
         """Every table with its rows, stamped with dlt's load id; tables without rows too."""
         self.end_page()
+        self._gather(at_least=0)
+        for table in TABLES:
+            yield table, stamp(pa.concat_tables(self._parts[table.name]), table, load_id)
+
+    def _gather(self, at_least: int) -> None:
         for table in TABLES:
             rows = self._rows[table.name]
-            if table is CHOICES:
-                rows = [(*row[:-1], fit.dumps(row[-1])) for row in rows]
-            parts = [part[table.name] for part in self._logprobs if table.name in part]
-            yield (
-                table,
-                pa.concat_tables(
-                    [_arrow(table, rows, load_id), *(stamp(part, table, load_id) for part in parts)]
-                ),
-            )
+            if len(rows) >= at_least:
+                self._parts[table.name].append(_arrow(table, rows))
+                rows.clear()
 
     def _choice(self, key: Key, index: int, choice: Fields, extra: Extra) -> None:
         message = nested(choice, "message")
@@ -220,19 +225,21 @@ class Rows:
     def _metadata(self, key: Key, raw: bytes) -> None:
         for name, value in (fields(raw) or {}).items():
             if fit.storable(name):
-                self._rows["metadata"].append((key[0], name, key[1], take({name: value}, name, fit.text, {})))
+                self._rows["metadata"].append((key[0], name, key[1], fit.fitting(fit.text, value)))
 
 
-def stamp(part: pa.Table, table: Table, load_id: str) -> pa.Table:
-    """`part` with the load id as its last column, in exactly the table's schema."""
-    stamped = part.append_column(LOAD_ID, pa.repeat(pa.scalar(load_id), part.num_rows))
-    return stamped.cast(table.schema)
+def stamp(rows: pa.Table, table: Table, load_id: str) -> pa.Table:
+    """`rows` with the load id as their last column, in exactly the table's schema."""
+    return rows.append_column(LOAD_ID, pa.repeat(pa.scalar(load_id), rows.num_rows)).cast(table.schema)
 
 
-def _arrow(table: Table, rows: list[tuple[Any, ...]], load_id: str) -> pa.Table:
+def _arrow(table: Table, rows: list[tuple[Any, ...]]) -> pa.Table:
+    """Rows as columns, all but the load id."""
+    if table is CHOICES:
+        rows = [(*row[:-1], fit.dumps(row[-1])) for row in rows]
     columns = zip(*rows, strict=True) if rows else [()] * (len(table.columns) - 1)
     arrays = [_array(column, field.type) for column, field in zip(columns, table.schema, strict=False)]
-    return stamp(pa.table(arrays, names=table.schema.names[:-1]), table, load_id)
+    return pa.table(arrays, names=table.schema.names[:-1])
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -249,7 +256,7 @@ def _indexed(choices: list[Fields]) -> list[tuple[int, Fields, Extra]]:
     Then what was sent stands in `extra`, null too: else nobody could tell a position from an index.
     """
     sent = [choice.pop("index", b"null") for choice in choices]
-    indexes = [take({"index": raw}, "index", fit.integer, {}) for raw in sent]
+    indexes = [fit.fitting(fit.integer, raw) for raw in sent]
     if None in indexes or len(set(indexes)) < len(indexes):
         return [(place, choice, {"index": sent[place]}) for place, choice in enumerate(choices)]
     return [(index, choice, {}) for index, choice in zip(indexes, choices, strict=True)]
@@ -257,8 +264,10 @@ def _indexed(choices: list[Fields]) -> list[tuple[int, Fields, Extra]]:
 
 def _part(source: Fields, name: str, columns: Columns, extra: Extra) -> list[Any]:
     """The columns of the nested object `name`; what is left of it goes to `extra`, keeping its path."""
-    inner: Extra = {}
     part = nested(source, name)
+    if not part:
+        return [None] * len(columns)
+    inner: Extra = {}
     values = [take(part, column, kind, inner) for column, kind in columns]
     keep(part, inner)
     put(extra, name, inner)

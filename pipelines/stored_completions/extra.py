@@ -13,12 +13,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from stored_completions.pages import Fields, elements, fields, is_strict, joined, loads
 
 Extra = dict[str, "bytes | Extra"]
 
 ESCAPED = "$escaped"
 EMPTY = frozenset((b"null", b"[]", b"{}"))
+_text = msgspec.json.Decoder(str)
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 to 9999
 
 
@@ -41,6 +44,14 @@ def take(source: Fields, name: str, fit: Callable[[bytes], Any], extra: Extra) -
         return None
 
 
+def fitting(fit: Callable[[bytes], Any], raw: bytes) -> Any:
+    """The value as a column holds it, or None."""
+    try:
+        return fit(raw)
+    except Misfit:
+        return None
+
+
 def keep(source: Fields, extra: Extra) -> None:
     """Puts every remaining field of `source` into `extra`, but those that equal an absent one."""
     for name, raw in source.items():
@@ -50,7 +61,7 @@ def keep(source: Fields, extra: Extra) -> None:
 
 def nested(source: Fields, name: str) -> Fields:
     """Removes the object `name` from `source` and returns its fields; anything else stays, to be kept."""
-    inner = fields(source.get(name, b"null"))
+    inner = fields(source[name]) if source.get(name, b"").startswith(b"{") else None
     if inner is None:
         return {}
     del source[name]
@@ -59,7 +70,7 @@ def nested(source: Fields, name: str) -> Fields:
 
 def objects(source: Fields, name: str) -> list[Fields]:
     """Removes the list of objects `name` from `source` and returns it; anything else stays, to be kept."""
-    listed = elements(source.get(name, b"null"))
+    listed = elements(source[name]) if source.get(name, b"").startswith(b"[") else None
     if not listed or not all(isinstance(item, dict) for item in listed):
         return []
     del source[name]
@@ -78,7 +89,10 @@ def dumps(extra: Extra) -> str | None:
 
 
 def text(raw: bytes) -> str:
-    value = loads(raw)
+    try:
+        return _text.decode(raw)
+    except msgspec.DecodeError:
+        value = loads(raw)
     if isinstance(value, str) and storable(value):
         return value
     raise Misfit

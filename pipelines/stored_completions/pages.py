@@ -27,7 +27,13 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
-_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw])
+class _Listed(msgspec.Struct):
+    data: list[dict[str, msgspec.Raw]]
+    has_more: bool | None = None
+
+
+_page = msgspec.json.Decoder(_Listed)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _anything = msgspec.json.Decoder()
@@ -52,15 +58,12 @@ class Page:
 
 def read_page(body: bytes) -> Page:
     """The page in `body`. ValueError: it is no JSON; ServiceError: it is JSON, but no list."""
-    envelope = fields(utf8(body))
-    data = None if envelope is None else envelope.get("data")
-    items = None if data is None else elements(data)
-    if envelope is None or items is None:
-        raise ServiceError(
-            "The server answered 200, but not with a list of completions: a proxy may have answered in its "
-            "place, or the base URL is not that of an API with stored completions. Check OPENAI_BASE_URL."
-        )
-    return Page(items, _BOOLEANS.get(envelope.get("has_more", b"null")), len(body))
+    text = utf8(body)
+    try:
+        page = _page.decode(text)
+    except msgspec.DecodeError:
+        return _odd_page(text, len(body))
+    return Page(list(map(_cut, page.data)), page.has_more, len(body))
 
 
 def utf8(body: bytes) -> bytes:
@@ -78,7 +81,7 @@ def utf8(body: bytes) -> bytes:
 def fields(raw: bytes) -> Fields | None:
     """The members of a JSON object as raw slices; None if `raw` is JSON of another kind."""
     try:
-        return {name: bytes(value) for name, value in _envelope.decode(raw).items()}
+        return _cut(_object.decode(raw))
     except msgspec.ValidationError:
         return None
     except msgspec.DecodeError:
@@ -89,7 +92,7 @@ def fields(raw: bytes) -> Fields | None:
 def elements(raw: bytes) -> list[Fields | bytes] | None:
     """The elements of a JSON array, objects cut into their members; None if `raw` is no array."""
     try:
-        return [{name: bytes(value) for name, value in item.items()} for item in _objects.decode(raw)]
+        return list(map(_cut, _objects.decode(raw)))
     except msgspec.DecodeError:
         slices = _slices(raw)
         return None if slices is None else [_or_itself(item) for item in slices]
@@ -118,6 +121,23 @@ def is_strict(raw: bytes) -> bool:
     except msgspec.DecodeError:
         return False
     return True
+
+
+def _odd_page(text: bytes, size: int) -> Page:
+    """A page with something in it that is not as it should be."""
+    envelope = fields(text)
+    data = None if envelope is None else envelope.get("data")
+    items = None if data is None else elements(data)
+    if envelope is None or items is None:
+        raise ServiceError(
+            "The server answered 200, but not with a list of completions: a proxy may have answered in its "
+            "place, or the base URL is not that of an API with stored completions. Check OPENAI_BASE_URL."
+        )
+    return Page(items, _BOOLEANS.get(envelope.get("has_more", b"null")), size)
+
+
+def _cut(members: dict[str, msgspec.Raw]) -> Fields:
+    return {name: bytes(value) for name, value in members.items()}
 
 
 def _or_itself(raw: bytes) -> Fields | bytes:
