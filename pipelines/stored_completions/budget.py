@@ -112,22 +112,14 @@ def ask(connection: duckdb.DuckDBPyConnection, budget: Budget, day: date, now: d
         connection, COSTS, Question(by, Period(first, last), budget.timezone, is_compared=False)
     )
     progress = Progress(first, last, _as_of(connection, now, budget.timezone))
-    spent = {_name(row, costs): row.values for row in costs.rows}
-    missing = [name for name in budget.parts if name not in spent]
-    groups = (
-        {**spent, **{name: {"cost_usd": Decimal(0), "completions": 0} for name in missing}}
-        if budget.by
-        else {}
-    )
+    spent: dict[str | None, Values] = {row.values[costs.by[0]]: row.values for row in costs.rows if budget.by}
+    limits = {None if name == NONE else name: limit for name, limit in budget.parts.items()}
+    missing = [name for name in limits if name not in spent]
     rows = [
-        Row(
-            "group",
-            {costs.by[0]: None if name == NONE else name}
-            | _values(budget, budget.parts.get(name), values, progress),
-        )
-        for name, values in groups.items()
+        Row("group", {costs.by[0]: name} | _values(budget, limits.get(name), values, progress))
+        for name, values in (spent | dict.fromkeys(missing, _NOTHING)).items()
     ]
-    whole = costs.total.values if costs.rows else {"cost_usd": Decimal(0), "completions": 0}
+    whole = costs.total.values if costs.rows else _NOTHING
     total = Row("total", {costs.by[0]: None} | _values(budget, budget.whole, whole, progress))
     return Answer(
         report="budget",
@@ -169,6 +161,7 @@ def line(answer: Answer) -> str:
     return "; ".join(part for part in parts if part)
 
 
+_NOTHING: Values = {"cost_usd": Decimal(0)}
 _WHOLE = Dimension("whole", "scope", "'everything'", is_daily=True)
 _WORDS = {
     "upper_bound_usd": "an upper bound",
@@ -196,11 +189,6 @@ def _as_of(connection: duckdb.DuckDBPyConnection, now: datetime, timezone: str) 
     ).fetchall()[0]
     assert isinstance(row[0], datetime)
     return row[0]
-
-
-def _name(row: Row, answer: Answer) -> str:
-    label = row.values[answer.by[0]]
-    return NONE if label is None else label
 
 
 def _values(budget: Budget, limit: Decimal | None, sums: Values, progress: Progress) -> Values:
@@ -243,7 +231,7 @@ def _details(budget: Budget, progress: Progress, rows: Iterable[Row]) -> dict[st
     }
 
 
-def _notes(budget: Budget, progress: Progress, total: Row, missing: Iterable[str]) -> list[str]:
+def _notes(budget: Budget, progress: Progress, total: Row, missing: Iterable[str | None]) -> list[str]:
     days = progress.elapsed / DAY
     length = progress.length // DAY
     said = []
@@ -257,5 +245,5 @@ def _notes(budget: Budget, progress: Progress, total: Row, missing: Iterable[str
     if total.values["spent_usd"] is None:
         said.append("No completion of the month has a cost, so nobody can say that the budget is kept.")
     if budget.by:
-        said += [f"No completion of the month has {budget.by.column} {name!r}." for name in missing]
+        said += [f"No completion of the month has {budget.by.column} {name or NONE!r}." for name in missing]
     return said

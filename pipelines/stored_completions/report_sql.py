@@ -9,10 +9,13 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
+import duckdb
+
 from stored_completions.periods import Period
 from stored_completions.report_dimensions import Dimension
 
 UTC = "UTC"
+ROLLUP = "reports.daily_costs"
 BASIS = ("model", "price_basis", "usage_basis", "unpriced_reason")
 COUNTERS = (
     "prompt_tokens",
@@ -100,12 +103,12 @@ def grouped(
     by: Sequence[Dimension],
     days: Days,
     *,
-    is_rolled_up: bool,
+    use_rollup: bool,
 ) -> Statement:
     """One row per value of `by` and, with costs, per basis: first whether it is of the previous period, then
     the values, the columns of BASIS, first and last day, and the sums.
 
-    `is_rolled_up` says that reports.daily_costs is there, which has the sums of whole UTC days already.
+    `use_rollup` says that ROLLUP is there, which has the sums of whole UTC days already.
     Days of the previous period are moved up by its length, so that each stands beside its counterpart.
     """
     names = [f"{_expression(dimension, at)} as value_{at}" for at, dimension in enumerate(by)]
@@ -115,7 +118,7 @@ def grouped(
     can_roll_up = (
         days.timezone == UTC and not facts.of_answers and all(dimension.is_daily for dimension in by)
     )
-    rows = _daily(days) if is_rolled_up and can_roll_up else _completions(facts, by, days)
+    rows = _daily(days) if use_rollup and can_roll_up else _completions(facts, by, days)
     keys = {f"key_{at}": dimension.key for at, dimension in enumerate(by) if dimension.key is not None}
     return Statement(
         f"with days as (\n{rows}\n),\nfacts as (\n{_placed(days)}\n)\n"
@@ -124,8 +127,18 @@ def grouped(
     )
 
 
+def is_rolled_up(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the warehouse has costs per day as a table."""
+    schema, name = ROLLUP.split(".")
+    found = connection.execute(
+        "select 1 from duckdb_tables() where database_name = current_database() and schema_name = ? and table_name = ?",
+        [schema, name],
+    )
+    return bool(found.fetchall())
+
+
 def _daily(days: Days) -> str:
-    return f"select daily_costs.* rename (created_date as day) from {_near('reports.daily_costs', days)} as daily_costs"
+    return f"select daily_costs.* rename (created_date as day) from {_near(ROLLUP, days)} as daily_costs"
 
 
 def _completions(facts: Facts, by: Sequence[Dimension], days: Days) -> str:

@@ -15,11 +15,11 @@ from typing import Any
 
 import duckdb
 
-from stored_completions import report_notes, rollup
+from stored_completions import report_notes
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.periods import Period
 from stored_completions.report_dimensions import BY_WORD, REASON, Dimension
-from stored_completions.report_sql import UTC, Days, grouped
+from stored_completions.report_sql import UTC, Days, grouped, is_rolled_up
 from stored_completions.report_sums import Column, Definition, Sums, Values, amounts, merged, ratio
 
 NONE = "(none)"
@@ -212,9 +212,8 @@ def _check_key(connection: duckdb.DuckDBPyConnection, dimension: Dimension) -> N
 def _records(
     connection: duckdb.DuckDBPyConnection, definition: Definition, question: Question, by: Sequence[Dimension]
 ) -> list[Values]:
-    is_rolled_up = rollup.exists(connection)
     days = Days(question.period, question.timezone, question.previous)
-    statement = grouped(definition.facts, by, days, is_rolled_up=is_rolled_up)
+    statement = grouped(definition.facts, by, days, use_rollup=is_rolled_up(connection))
     try:
         result = connection.execute(statement.sql, statement.parameters)
     except duckdb.CatalogException as error:

@@ -13,9 +13,8 @@ from typing import Any
 import duckdb
 
 from stored_completions import models
+from stored_completions.report_sql import ROLLUP, is_rolled_up
 from stored_completions.tables import LOAD_ID
-
-RELATION = "reports.daily_costs"
 
 _MARKS = "reports.daily_costs_marks"
 _FOUND = (
@@ -42,23 +41,14 @@ def refresh(connection: duckdb.DuckDBPyConnection) -> int:
     return len(stale)
 
 
-def exists(connection: duckdb.DuckDBPyConnection) -> bool:
-    schema, name = RELATION.split(".")
-    found = connection.execute(
-        "select 1 from duckdb_tables() where database_name = current_database() and schema_name = ? and table_name = ?",
-        [schema, name],
-    )
-    return bool(found.fetchall())
-
-
 def _create(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     connection.execute("create schema if not exists reports")
     wanted = [(row[0], row[1]) for row in connection.execute(f"describe ({sql}\n)").fetchall()]
-    if exists(connection):
-        if wanted == [(row[0], row[1]) for row in connection.execute(f"describe {RELATION}").fetchall()]:
+    if is_rolled_up(connection):
+        if wanted == [(row[0], row[1]) for row in connection.execute(f"describe {ROLLUP}").fetchall()]:
             return
-        connection.execute(f"drop table {RELATION}")
-    connection.execute(f"create table {RELATION} as\n{sql}\nlimit 0")
+        connection.execute(f"drop table {ROLLUP}")
+    connection.execute(f"create table {ROLLUP} as\n{sql}\nlimit 0")
     connection.execute(
         f"create or replace table {_MARKS} (created_date date, completions bigint, load_id varchar, basis varchar)"
     )
@@ -92,8 +82,8 @@ def _stale(connection: duckdb.DuckDBPyConnection, basis: str) -> list[date | Non
 
 def _renew(connection: duckdb.DuckDBPyConnection, sql: str, basis: str, stale: Sequence[date | None]) -> None:
     inside = _inside(connection, stale)
-    connection.execute(f"delete from {RELATION} where {inside}")
-    connection.execute(f"insert into {RELATION} select * from (\n{sql}\n) where {inside}")
+    connection.execute(f"delete from {ROLLUP} where {inside}")
+    connection.execute(f"insert into {ROLLUP} select * from (\n{sql}\n) where {inside}")
     connection.execute(f"delete from {_MARKS} where {inside}")
     connection.execute(f"insert into {_MARKS} select *, ? from ({_FOUND}) where {inside}", [basis])
 
