@@ -36,13 +36,13 @@ _CONFIDENCE = """
 select count(*), 100 * count(*) filter (logprob < ln(0.5)) / count(*) from chat.logprobs where logprob > -9999
 """
 _NEXT = """
-Look around, here or with the file open in any DuckDB client:
+Look around in {file}, here or in any DuckDB client:
   stored-completions status --warehouse {file}
 Then with your own completions, those made with store=True:
   export OPENAI_API_KEY=sk-...
   stored-completions check
   stored-completions sync
-  stored-completions query "from marts.finish_reasons limit 9"
+  stored-completions query "select sum(total_tokens) from chat.usage"
 """
 
 
@@ -61,10 +61,7 @@ def demo(folder: Path, console: Console, *, completions: int = 2_000, seed: int 
         first = sync(own, files.published, stop=stop, watcher=watcher)
         took = time.monotonic() - began
         again = sync(own, files.published, stop=stop, watcher=watcher)
-    say(
-        f"Synced into {files.published.name}: {first.counts.rows_new:,} completions in {first.requests} requests and "
-        f"{took:.1f} s."
-    )
+    say(f"Synced: {first.counts.rows_new:,} completions in {first.requests} requests and {took:.1f} s.")
     asked = "1 request" if again.requests == 1 else f"{again.requests} requests"
     say(f"Synced again: nothing new in {asked}, and nothing written.\n")
     with query.reading(files.published) as connection:
