@@ -13,10 +13,7 @@ from stored_completions.options import Command, Commands, warehouse_option
 
 if TYPE_CHECKING:
     from stored_completions.price_overrides import Overrides
-    from stored_completions.prices import Explanation, PriceRow, PriceSet
-
-_MILLION = 1_000_000
-_RATES = ("input", "cached_input", "cache_write", "audio_input", "output", "reasoning_output", "audio_output")
+    from stored_completions.prices import PriceRow, PriceSet
 
 
 @click.group(cls=Commands, short_help="The prices that costs are reckoned with.")
@@ -68,6 +65,7 @@ def list_prices(warehouse: Path, model: str | None, at: str | None, history: boo
       stored-completions prices list --model gpt-5-2025-08-07 --history
     """
     from stored_completions.errors import UsageError
+    from stored_completions.price_texts import listed
     from stored_completions.prices import matched
 
     day = _day(at)
@@ -86,7 +84,7 @@ def list_prices(warehouse: Path, model: str | None, at: str | None, history: boo
             for row in rows
             if (row.valid_from or date.min) <= day and (row.valid_to is None or day < row.valid_to)
         ]
-    _print(list(map(_listed, rows)), kind)
+    _print(list(map(listed, rows)), kind)
     if not rows:
         _say(f"No prices {'of ' + model if model else 'at all'} on {day}; --history has those of other days.")
 
@@ -116,14 +114,15 @@ def explain(warehouse: Path, model: str, tier: str, at: str | None, input_tokens
     """
     from rich.console import Console
 
+    from stored_completions.price_texts import as_object, sentences
     from stored_completions.prices import explain as look
     from stored_completions.tabular import pairs
 
     found = look(_price_set(warehouse), model, tier, _day(at), input_tokens)
     if kind == "json":
-        _print_json(_as_object(found))
+        _print_json(as_object(found))
     else:
-        pairs(Console(highlight=False), _sentences(found))
+        pairs(Console(highlight=False), sentences(found))
 
 
 @prices.command(short_help="What new prices would change in past totals.")
@@ -203,77 +202,6 @@ def _day(word: str | None) -> date:
 
     today = datetime.now(UTC).date()
     return span("--at", word, today)[0] if word else today
-
-
-def _listed(row: "PriceRow") -> dict[str, Any]:
-    return {
-        "price_model_id": row.price_model_id,
-        "tier": row.tier,
-        "valid_from": row.valid_from,
-        "valid_to": row.valid_to,
-        "above_input_tokens": row.min_input_tokens,
-        **_per_million(row),
-        "per_request": _plain(row.per_request),
-        "price_basis": row.price_basis,
-        "source": row.source,
-    }
-
-
-def _per_million(row: "PriceRow") -> dict[str, Decimal | None]:
-    rates = {name: getattr(row, name) for name in _RATES}
-    return {name: None if rate is None else _plain(rate * _MILLION) for name, rate in rates.items()}
-
-
-def _plain(rate: Decimal | None) -> Decimal | None:
-    """Without closing zeros, and never as 1E+1."""
-    return None if rate is None else Decimal(f"{rate.normalize():f}")
-
-
-def _as_object(found: "Explanation") -> dict[str, Any]:
-    return {
-        "model": found.model,
-        "tier": found.tier,
-        "at": found.at,
-        "input_tokens": found.input_tokens,
-        "rule": vars(found.rule) if found.rule else None,
-        "price": vars(found.price) if found.price else None,
-        "price_basis": found.basis,
-        "source": found.source,
-        "unpriced_reason": found.unpriced_reason,
-    }
-
-
-def _sentences(found: "Explanation") -> list[tuple[str, str]]:
-    said = [
-        (
-            "asked",
-            f"{found.model}, tier {found.tier}, on {found.at} (UTC), {found.input_tokens:,} input tokens",
-        )
-    ]
-    rule, price = found.rule, found.price
-    if rule:
-        fits = f"the name {rule.kind.replace('_', ' ')} {rule.pattern!r}"
-        said.append(
-            ("rule", f"{rule.rule_no}: {fits}, so it is priced as {rule.price_model_id} ({rule.source})")
-        )
-    if price is None:
-        said.append(("no price", f"{found.unpriced_reason}: such a completion has no cost, and is in no sum"))
-        return said
-    since, until = (
-        price.valid_from or "ever",
-        f"until {price.valid_to} (exclusive)" if price.valid_to else "until now",
-    )
-    band = f", above {price.min_input_tokens:,} input tokens" if price.min_input_tokens else ""
-    band += f", up to {price.max_input_tokens:,} input tokens" if price.max_input_tokens else ""
-    rates = [f"{name} {rate:f}" for name, rate in _per_million(price).items() if rate is not None]
-    said += [
-        ("row", f"{price.price_no}: {price.price_model_id}, {price.tier}, since {since}, {until}{band}"),
-        ("US dollars per million tokens", ", ".join(rates)),
-        *([("per request", f"{_plain(price.per_request):f}")] if price.per_request else []),
-        ("basis", price.price_basis),
-        ("source", price.source),
-    ]
-    return said
 
 
 def _print(rows: Sequence[dict[str, Any]], kind: str) -> None:
