@@ -179,11 +179,14 @@ class Rows:
         self._gather(at_least=_ENOUGH)
 
     def tables(self, load_id: str) -> Iterator[tuple[Table, pa.Table]]:
-        """Every table with its rows, stamped with dlt's load id; tables without rows too."""
+        """Every table with its rows, stamped with dlt's load id; tables without rows too.
+
+        They are handed over, once: memory must not hold a round while, and after, it is loaded.
+        """
         self.end_page()
         self._gather(at_least=0)
         for table in TABLES:
-            yield table, stamp(pa.concat_tables(self._parts[table.name]), table, load_id)
+            yield table, stamp(pa.concat_tables(self._parts.pop(table.name)), table, load_id)
 
     def _gather(self, at_least: int) -> None:
         for table in TABLES:
