@@ -162,6 +162,12 @@ def check(warehouse: Path, **flags: Any) -> None:
     help="Stop after so many pages; the next sync goes on from there.  [default: no limit]",
 )
 @click.option(
+    "--prices",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Your own prices, a TOML file (`prices example` prints one).  [default: none]",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,

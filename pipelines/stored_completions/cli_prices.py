@@ -175,6 +175,21 @@ def diff(warehouse: Path, file: Path | None, kind: str) -> None:
     )
 
 
+@prices.command(short_help="A price file to begin with.")
+def example() -> None:
+    """Print a price file that shows everything one can say in it.
+
+    \b
+    Examples:
+      stored-completions prices example > prices.toml
+      stored-completions prices diff --prices prices.toml
+      stored-completions sync --prices prices.toml
+    """
+    from stored_completions.price_overrides import EXAMPLE
+
+    click.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)
+
+
 def _overrides(file: Path | None, text: str | None) -> "Overrides":
     from stored_completions import price_overrides
 

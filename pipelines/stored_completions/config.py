@@ -25,7 +25,7 @@ _PREFIX = "SOURCES__STORED_COMPLETIONS__"
 
 _KNOWN = (
     "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
-    "max_pages timeout max_attempts max_wait publish_min_interval insecure_http"
+    "max_pages timeout max_attempts max_wait publish_min_interval prices insecure_http"
 ).split()
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
 _SDK = {
@@ -59,6 +59,7 @@ class Settings:
     publish_min_interval: int
     source: str = "default"
     max_pages: int | None = None
+    prices: Path | None = None
 
 
 class Configuration:
@@ -109,7 +110,13 @@ def settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path 
         publish_min_interval=duration("publish_min_interval", values.get("publish_min_interval", 0)),
         source=_name("source", values.text("source") or "default"),
         max_pages=None if most_pages is None else _whole("max_pages", most_pages),
+        prices=_file(values.text("prices"), folder),
     )
+
+
+def _file(name: str | None, folder: Path | None) -> Path | None:
+    """A file named in the settings, as seen from the project's folder."""
+    return None if name is None else (folder or Path()) / Path(name).expanduser()
 
 
 def endpoint(values: Configuration) -> Endpoint:

@@ -68,9 +68,9 @@ class Report:
         counts = self.counts
         asked = _counted(self.requests, "request")
         if self.outcome == "nothing_new":
-            said = [
-                f"Nothing new: {counts.rows_seen:,} completions looked at again in {asked}, nothing written."
-            ]
+            written = "prices and views were renewed" if self.published else "nothing written"
+            seen = _counted(counts.rows_seen, "completion")
+            said = [f"Nothing new: {seen} looked at again in {asked}, {written}."]
         else:
             late = f", {counts.rows_late:,} of them late" if counts.rows_late else ""
             said = [

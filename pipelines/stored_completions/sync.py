@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import definitions, journal, rollup, store, undo, warehouse
+from stored_completions import definitions, journal, price_overrides, rollup, store, undo, warehouse
 from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.cursor import Cursor
@@ -79,6 +79,7 @@ class _Sync:
         bounds: Bounds,
     ) -> None:
         self._settings = settings
+        self._prices = price_overrides.read(settings.prices) if settings.prices else price_overrides.NONE
         self._files = files
         self._max_pages = max_pages
         self._stop = stop
@@ -225,11 +226,15 @@ class _Sync:
     def _is_outdated(self) -> bool:
         """Whether the warehouse holds completions, but prices or views that this program has newer ones of."""
         connection = self._store.connection
-        return connection is not None and not self._store.is_empty and definitions.are_outdated(connection)
+        return (
+            connection is not None
+            and not self._store.is_empty
+            and definitions.are_outdated(connection, self._prices)
+        )
 
     def _publish(self) -> None:
         connection = self._write().connection
-        definitions.refresh(connection)
+        definitions.refresh(connection, self._prices)
         rollup.refresh(connection)
         publish(self._files, connection)
         self._report.published = True
