@@ -244,7 +244,7 @@ def _write(answer: "Answer", kind: str, output: Path | None, text: Callable[...,
     if kind == "table" and output is None:
         from rich.console import Console
 
-        from stored_completions.report_formats import draw
+        from stored_completions.report_table import draw
 
         draw(answer, Console(highlight=False))
     else:
