@@ -312,6 +312,8 @@ class TestPrices:
                 > 0
             )
         assert self.prices(folder, "diff").err == same.err
+        setting = {"SOURCES__STORED_COMPLETIONS__PRICES": str(file)}
+        assert json.loads(run("prices", "diff", "--format", "json", at=folder, env=setting).out) == changed
 
 
 def test_a_report_imports_neither_dlt_nor_prices(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The commands `prices …`: which prices there are, why a model costs what it costs, what new ones would change."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
@@ -126,7 +127,7 @@ def explain(warehouse: Path, model: str, tier: str, at: str | None, input_tokens
 
 
 @prices.command(short_help="What new prices would change in past totals.")
-@_prices_option("A price file to try.  [default: the one the warehouse was last published with]")
+@_prices_option("A price file to try.  [default: the one that a sync in this folder would take]")
 @_format_option
 @warehouse_option
 def diff(warehouse: Path, file: Path | None, kind: str) -> None:
@@ -145,7 +146,12 @@ def diff(warehouse: Path, file: Path | None, kind: str) -> None:
         loaded = connection.execute(
             "select genai_prices_version, loaded_at, overrides from chat.price_sets order by loaded_at desc limit 1"
         ).fetchone()
-    new = price_set(_overrides(file, loaded[2] if loaded else None))
+    overrides = _overrides(file)
+    if loaded and loaded[2] and overrides.text is None:
+        _say(
+            "This warehouse has the prices of a price file, and here none is set: a sync without --prices drops them."
+        )
+    new = price_set(overrides)
     with open_published(Files(warehouse.absolute())) as connection:
         changes = compare(connection, new)
     _print(
@@ -190,14 +196,13 @@ def example() -> None:
     click.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)
 
 
-def _overrides(file: Path | None, text: str | None) -> "Overrides":
+def _overrides(file: Path | None) -> "Overrides":
+    """The price file that a sync with this flag would take."""
     from stored_completions import price_overrides
+    from stored_completions.config import Configuration
 
-    if file is not None:
-        return price_overrides.read(file)
-    return (
-        price_overrides.NONE if text is None else price_overrides.parsed(text, "the warehouse's price file")
-    )
+    found = Configuration({"prices": file}, os.environ, Path.cwd()).text("prices")
+    return price_overrides.read(Path(found).expanduser()) if found else price_overrides.NONE
 
 
 def _price_set(warehouse: Path) -> "PriceSet":
