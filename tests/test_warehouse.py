@@ -341,7 +341,7 @@ def limited(sandbox: Sandbox, folder: Path, size: int) -> "subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("share", [0.01, 0.5, 1.0, 1.1])
+@pytest.mark.parametrize("share", [0.01, 1.0])
 def test_a_full_disk_is_one_sentence_and_loses_nothing(folder: Path, sandbox: Sandbox, share: float) -> None:
     own = files(folder)
     size = int(own.working.stat().st_size * share)
