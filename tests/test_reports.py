@@ -549,11 +549,24 @@ def test_any_groups_add_up_to_the_whole(
 
 class TestRollup:
     def test_its_file_says_what_it_is(self, many: DuckDBPyConnection) -> None:
-        (model,) = models.models("reports")
-        found = rows(many, f"select * from ({model.sql}) limit 1")
-        assert (model.name, list(found[0])) == ("daily_costs", list(model.columns))
-        grain = ", ".join(model.grain)
-        assert rows(many, f"select {grain} from ({model.sql}) group by {grain} having count(*) > 1") == []
+        for model in models.models("reports"):
+            found = rows(many, f"select * from ({model.sql}) limit 1")
+            assert list(found[0]) == list(model.columns)
+            grain = ", ".join(model.grain)
+            assert rows(many, f"select {grain} from ({model.sql}) group by {grain} having count(*) > 1") == []
+
+    def test_metadata_adds_up_to_the_days(self, many: DuckDBPyConnection) -> None:
+        (sums,) = rows(
+            many,
+            """
+            select sum(completions), sum(cost_usd), sum(unpriced_completions), (
+                select (count(*), sum(cost_usd), count(unpriced_reason))
+                from marts.completion_costs join chat.metadata using (completion_id)
+            ) as straight
+            from (select * from (""" + models.parsed(models.sql_folder() / "reports/daily_metadata_costs.sql").sql + "))",
+        )  # fmt: skip
+        *added, straight = sums.values()
+        assert tuple(added) == tuple(straight.values() if isinstance(straight, dict) else straight)
 
     def test_only_days_that_changed_are_renewed(self) -> None:
         with warehouse(**PRICES, **GIVEN) as connection:
@@ -569,9 +582,11 @@ class TestRollup:
             for change, renewed in steps:
                 connection.execute(change)
                 assert rollup.refresh(connection) == renewed, change
-                kept = "from reports.daily_costs order by all"
-                made = f"from ({models.models('reports')[0].sql}) order by all"
-                assert rows(connection, kept) == rows(connection, made), change
+                for model in models.models("reports"):
+                    made = f"from ({model.sql}) order by all"
+                    assert rows(connection, f"from {model.relation} order by all") == rows(
+                        connection, made
+                    ), change
 
     def test_a_failure_changes_nothing(self) -> None:
         with warehouse(**PRICES, **GIVEN) as connection:

@@ -62,9 +62,12 @@ def dashboard(
       stored-completions dashboard --since last-month --until last-month --output october.html
       stored-completions dashboard --metadata-key team --metadata-key environment --timezone Europe/Berlin
     """
+    import duckdb
+
     from stored_completions import query, reports
     from stored_completions.dashboard import Scope
     from stored_completions.dashboard import dashboard as make
+    from stored_completions.errors import WarehouseError
     from stored_completions.periods import period
 
     now = datetime.now(UTC)
@@ -72,7 +75,13 @@ def dashboard(
         today = reports.today(connection, now, timezone)
         days = period(since if since or until else "30d", until, today)
         scope = Scope(days, timezone, top, tuple(dict.fromkeys(keys)))
-        page = make(connection, scope, title=title, now=now, with_content=with_content)
+        try:
+            page = make(connection, scope, title=title, now=now, with_content=with_content)
+        except duckdb.CatalogException as error:
+            raise WarehouseError(
+                "This warehouse was published by another version of stored-completions, sync it once with this one: "
+                f"{str(error).splitlines()[0]}"
+            ) from None
     _save(page, output)
 
 

@@ -1,4 +1,4 @@
-"""Costs per day as a table, `reports.daily_costs`: each sync renews the days it touched, and no other.
+"""Costs per day as tables, one for each file under `sql/reports`: each sync renews the days it touched, and no other.
 
 A day is renewed when the number of its completions or the newest load package among them has changed
 (every row that is rewritten carries a new one), and all days are when prices or SQL have. Nothing
@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from stored_completions import models
-from stored_completions.report_sql import ROLLUP, is_rolled_up
+from stored_completions.models import Model
 from stored_completions.tables import LOAD_ID
 
 _MARKS = "reports.daily_costs_marks"
@@ -25,15 +25,15 @@ _INPUTS = ("chat.model_price_rules", "chat.model_prices", "chat.price_multiplier
 
 
 def refresh(connection: duckdb.DuckDBPyConnection) -> int:
-    """Brings the table up to what is in the warehouse, in one transaction; the number of days renewed."""
-    sql = models.parsed(models.sql_folder() / "reports" / "daily_costs.sql").sql
-    basis = _basis(connection, sql)
+    """Brings the tables up to what is in the warehouse, in one transaction; the number of days renewed."""
+    rollups = models.models("reports")
+    basis = _basis(connection, rollups)
     connection.execute("begin")
     try:
-        _create(connection, sql)
+        _create(connection, rollups)
         stale = _stale(connection, basis)
         if stale:
-            _renew(connection, sql, basis, stale)
+            _renew(connection, rollups, basis, stale)
     except BaseException:
         connection.execute("rollback")
         raise
@@ -42,26 +42,35 @@ def refresh(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def exists(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the warehouse has the table; those of older versions and of tests may not."""
-    return is_rolled_up(connection)
+    """Whether the warehouse has the tables with their columns of today; those of older versions may not."""
+    found = connection.execute(
+        "select table_name, list(column_name order by column_index) from duckdb_columns()"
+        " where database_name = current_database() and schema_name = 'reports' group by table_name"
+    )
+    columns = dict(found.fetchall())
+    return all(columns.get(model.name) == list(model.columns) for model in models.models("reports"))
 
 
-def _create(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, rollups: Sequence[Model]) -> None:
     connection.execute("create schema if not exists reports")
-    wanted = [(row[0], row[1]) for row in connection.execute(f"describe ({sql}\n)").fetchall()]
-    if exists(connection):
-        if wanted == [(row[0], row[1]) for row in connection.execute(f"describe {ROLLUP}").fetchall()]:
-            return
-        connection.execute(f"drop table {ROLLUP}")
-    connection.execute(f"create table {ROLLUP} as\n{sql}\nlimit 0")
+    if exists(connection) and all(
+        _types(connection, f"from {model.relation}") == _types(connection, model.sql) for model in rollups
+    ):
+        return
+    for model in rollups:
+        connection.execute(f"create or replace table {model.relation} as\n{model.sql}\nlimit 0")
     connection.execute(
         f"create or replace table {_MARKS} (created_date date, completions bigint, load_id varchar, basis varchar)"
     )
 
 
-def _basis(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+def _types(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]]:
+    return [(row[0], row[1]) for row in connection.execute(f"describe ({sql}\n)").fetchall()]
+
+
+def _basis(connection: duckdb.DuckDBPyConnection, rollups: Sequence[Model]) -> str:
     """Changes with the SQL and the prices that make a cost out of the same completions."""
-    digest = sha256(sql.encode())
+    digest = sha256("\0".join(model.sql for model in rollups).encode())
     for model in models.models("marts"):
         if model.name == "completion_costs":
             digest.update(model.sql.encode())
@@ -85,10 +94,13 @@ def _stale(connection: duckdb.DuckDBPyConnection, basis: str) -> list[date | Non
     return [row[0] for row in rows]
 
 
-def _renew(connection: duckdb.DuckDBPyConnection, sql: str, basis: str, stale: Sequence[date | None]) -> None:
+def _renew(
+    connection: duckdb.DuckDBPyConnection, rollups: Sequence[Model], basis: str, stale: Sequence[date | None]
+) -> None:
     inside = _inside(connection, stale)
-    connection.execute(f"delete from {ROLLUP} where {inside}")
-    connection.execute(f"insert into {ROLLUP} select * from (\n{sql}\n) where {inside}")
+    for model in rollups:
+        connection.execute(f"delete from {model.relation} where {inside}")
+        connection.execute(f"insert into {model.relation} select * from (\n{model.sql}\n) where {inside}")
     connection.execute(f"delete from {_MARKS} where {inside}")
     connection.execute(f"insert into {_MARKS} select *, ? from ({_FOUND}) where {inside}", [basis])
 

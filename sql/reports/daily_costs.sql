@@ -24,6 +24,7 @@
 --   prompt_tokens_of_known       prompt_tokens of the completions that say how many of them were cached
 --   cached_tokens_of_known       cached_tokens of the same: divided by the former, the cached share
 --   cost_usd                     what they cost; NULL where unpriced_reason says why not
+--   largest_cost_usd             what the costliest of them cost: where to look for the costliest of all
 with completion_costs as (
     select * from marts.completion_costs
 ),
@@ -86,7 +87,8 @@ select
     count(case when counters.has_totals and not counters.has_details then 1 end) as completions_without_details,
     sum(case when counters.says_cached then counters.prompt_tokens end) as prompt_tokens_of_known,
     sum(case when counters.says_cached then counters.cached_tokens end) as cached_tokens_of_known,
-    sum(counters.cost_usd) as cost_usd
+    sum(counters.cost_usd) as cost_usd,
+    max(counters.cost_usd) as largest_cost_usd
 from counters
 group by
     counters.created_date,

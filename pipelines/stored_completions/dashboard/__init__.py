@@ -24,9 +24,9 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from stored_completions.dashboard.facts import Scope
 from stored_completions.dashboard.page import page
 from stored_completions.dashboard.render import html
+from stored_completions.dashboard.scope import Scope
 
 __all__ = ["Scope", "dashboard"]
 

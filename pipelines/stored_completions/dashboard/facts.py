@@ -1,25 +1,20 @@
 """What the sections read: the period's completions, added up once into temporary tables of this session.
 
-    page_usage       is_current, bucket, source, model, service_tier, price_basis, usage_basis, unpriced_reason
-    page_costliest   the costliest completions of the period, at most `top`
-    page_metadata    metadata_key, metadata_value of the period, for the keys that are shown
+    page_usage       is_current, day, source, model, service_tier, price_basis, usage_basis, unpriced_reason
+    page_metadata    metadata_key, metadata_value of the period, of the keys asked for or of all
     page_endings     finish_reason of the period's answers
     page_reach       one row: what the warehouse has beside and around the period
+    page_costliest   the costliest completions of the period, see `costliest`
 
 Costs are those of marts.completion_costs, digit by digit; days are those of the page's time zone.
 """
 
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
-
 from duckdb import DuckDBPyConnection
 
 from stored_completions import rollup
-from stored_completions.periods import Period
+from stored_completions.dashboard import costliest
+from stored_completions.dashboard.scope import DAY, Scope, days_within
 
-DAY = timedelta(days=1)
 KEYS_SHOWN = 3
 
 _SUMS = (
@@ -35,72 +30,19 @@ _SUMS = (
     "completion_audio_tokens",
 )
 _GROUP = "source, model, service_tier, price_basis, usage_basis, unpriced_reason"
-_HAS_NO_DETAILS = "not costs.has_details"
-
-
-@dataclass(frozen=True)
-class Scope:
-    """The days the page is about, in which time zone, and how far down its lists go."""
-
-    period: Period
-    timezone: str = "UTC"
-    top: int = 10
-    metadata_keys: tuple[str, ...] = ()
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
-
-    @property
-    def asked(self) -> Period:
-        """The period and the one it is compared with."""
-        previous = self.period.previous
-        return Period(previous.first, self.period.last) if previous else self.period
-
-    def day_of(self, table: str) -> str:
-        if self.timezone == "UTC":
-            return f"{table}.created_date"
-        return f"cast(timezone($zone, {table}.created_at) as date)"
-
-    def within(self, table: str, period: Period) -> str:
-        """A condition on created_date, which prunes, and outside UTC one on created_at, which decides."""
-        slack = timedelta() if self.timezone == "UTC" else DAY
-        clauses = [f"{table}.created_date is not null"]
-        if period.first:
-            clauses.append(f"{table}.created_date >= date '{period.first - slack}'")
-        if period.last:
-            clauses.append(f"{table}.created_date <= date '{period.last + slack}'")
-        if slack:
-            clauses += self._moments(table, period)
-        return " and ".join(clauses)
-
-    def _moments(self, table: str, period: Period) -> list[str]:
-        clauses = []
-        if period.first:
-            clauses.append(f"{table}.created_at >= timestamptz '{self._midnight(period.first)}'")
-        if period.last:
-            clauses.append(f"{table}.created_at < timestamptz '{self._midnight(period.last + DAY)}'")
-        return clauses
-
-    def _midnight(self, day: date) -> str:
-        return datetime.combine(day, time(), self.zone).isoformat()
-
-    def parameters(self, sql: str) -> dict[str, Any]:
-        """Of what is known, what the statement names."""
-        known = {
-            "zone": self.timezone,
-            "first": self.period.first,
-            "keys": list(self.metadata_keys),
-            "top": self.top,
-        }
-        return {name: value for name, value in known.items() if f"${name}" in sql}
 
 
 def gather(connection: DuckDBPyConnection, scope: Scope) -> None:
     """Makes the tables that sections read; the warehouse itself is not written to."""
-    usage = _daily(scope) if scope.timezone == "UTC" and rollup.exists(connection) else _usage(scope)
-    for sql in (usage, _costliest(scope), _metadata(scope), _endings(scope), _REACH):
+    has_rollups = rollup.exists(connection)
+    for sql in (
+        _daily(scope) if has_rollups and scope.timezone == "UTC" else _usage(scope),
+        _metadata(scope, has_rollups),
+        _endings(scope),
+        _REACH,
+    ):
         connection.execute(sql, scope.parameters(sql))
+    costliest.gather(connection, scope, has_rollups)
 
 
 def _daily(scope: Scope) -> str:
@@ -110,7 +52,7 @@ def _daily(scope: Scope) -> str:
 create or replace temp table page_usage as
 select {_is_current(scope, "created_date")} as is_current, created_date as day, {_GROUP}, {sums}
 from reports.daily_costs
-where {scope.within("daily_costs", scope.asked)}
+where {days_within("daily_costs", scope.asked)}
 group by all
 """
 
@@ -126,7 +68,7 @@ select
     {_GROUP},
     count(*) as completions,
     count(*) filter (
-        coalesce(costs.prompt_tokens, costs.completion_tokens, costs.total_tokens) is not null and {_HAS_NO_DETAILS}
+        coalesce(costs.prompt_tokens, costs.completion_tokens, costs.total_tokens) is not null and not costs.has_details
     ) as completions_without_details,
     {sums}
 from marts.completion_costs as costs
@@ -139,35 +81,43 @@ def _is_current(scope: Scope, day: str) -> str:
     return "true" if scope.period.first is None else f"{day} >= $first"
 
 
-def _costliest(scope: Scope) -> str:
+def _metadata(scope: Scope, has_rollups: bool) -> str:
+    """Every key when none is asked for: the sections choose. A completion has a key at most once.
+
+    Whole days come from what each sync has added up; outside UTC the days at the edges are priced again.
+    """
+    parts = [_priced_pairs(scope, "true")]
+    if has_rollups and scope.timezone == "UTC":
+        parts = [_daily_pairs(scope, days_within("daily_metadata_costs", scope.period))]
+    elif has_rollups:
+        edge = " or ".join(scope.edges("costs")) or "false"
+        parts = [
+            _daily_pairs(scope, days_within("daily_metadata_costs", scope.period, -DAY)),
+            _priced_pairs(scope, edge),
+        ]
     return f"""
-create or replace temp table page_costliest as
-with costliest as (
-    select costs.completion_id, costs.cost_usd, costs.usage_basis, costs.price_basis
-    from marts.completion_costs as costs
-    where costs.cost_usd is not null and {scope.within("costs", scope.period)}
-    order by costs.cost_usd desc, costs.completion_id
-    limit $top
-)
+create or replace temp table page_metadata as
 select
-    costliest.*,
-    completions.created_at,
-    completions.model,
-    completions.service_tier,
-    completions.metadata,
-    usage.prompt_tokens,
-    usage.completion_tokens
-from costliest
-join chat.completions on completions.completion_id = costliest.completion_id
-left join chat.usage on usage.completion_id = costliest.completion_id
+    metadata_key,
+    metadata_value,
+    sum(completions) as completions,
+    sum(cost_usd) as cost_usd,
+    sum(unpriced_completions) as unpriced_completions
+from ({" union all ".join(parts)})
+group by metadata_key, metadata_value
 """
 
 
-def _metadata(scope: Scope) -> str:
-    """Every key when none is asked for: the sections choose. A completion has a key at most once."""
-    asked = "list_contains($keys, metadata.key)" if scope.metadata_keys else "true"
+def _daily_pairs(scope: Scope, days: str) -> str:
     return f"""
-create or replace temp table page_metadata as
+select metadata_key, metadata_value, completions, cost_usd, unpriced_completions
+from reports.daily_metadata_costs
+where {_asked_keys(scope, "metadata_key")} and {days}
+"""
+
+
+def _priced_pairs(scope: Scope, condition: str) -> str:
+    return f"""
 select
     metadata.key as metadata_key,
     metadata.value as metadata_value,
@@ -176,9 +126,13 @@ select
     count(costs.unpriced_reason) as unpriced_completions
 from chat.metadata
 join marts.completion_costs as costs on costs.completion_id = metadata.completion_id
-where {asked} and {scope.within("costs", scope.period)}
+where {_asked_keys(scope, "metadata.key")} and ({condition}) and {scope.within("costs", scope.period)}
 group by metadata.key, metadata.value
 """
+
+
+def _asked_keys(scope: Scope, column: str) -> str:
+    return f"list_contains($keys, {column})" if scope.metadata_keys else "true"
 
 
 def _endings(scope: Scope) -> str:

@@ -10,9 +10,10 @@ from stored_completions import __version__
 from stored_completions.dashboard import palette, shown
 from stored_completions.dashboard.axis import Axis, axis
 from stored_completions.dashboard.contents import Asked, sections
-from stored_completions.dashboard.facts import KEYS_SHOWN, Scope, gather
+from stored_completions.dashboard.facts import KEYS_SHOWN, gather
 from stored_completions.dashboard.figures import SQL as TOTALS
 from stored_completions.dashboard.figures import Figure, figures, totals
+from stored_completions.dashboard.scope import Scope
 from stored_completions.dashboard.section import Block, Section, Series, chart, over_time, ranked, stacked
 from stored_completions.periods import Period
 

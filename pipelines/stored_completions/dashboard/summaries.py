@@ -53,6 +53,8 @@ def tokens_over_time(rows: Rows) -> str:
 
 def spend_by_metadata(rows: Rows) -> str:
     values = sum(row["names"] for row in rows if row["is_rest"] or row["name"] is not None)
+    if not values:
+        return "No completion of this period has this key."
     missing = next((row for row in rows if row["name"] is None and not row["is_rest"]), None)
     text = _several(values, "value") + "."
     named = [row for row in rows if row["name"] is not None and row["cost_usd"] is not None]
