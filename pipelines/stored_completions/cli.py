@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from stored_completions import __version__
+from stored_completions.cli_dashboard import dashboard
 from stored_completions.cli_prices import prices
 from stored_completions.cli_reports import report
 from stored_completions.options import Commands, sandbox_options, source_options, warehouse_option
@@ -294,6 +295,7 @@ def query(warehouse: Path, sql: str, output: Path | None, kind: str | None) -> N
 
 
 cli.add_command(report)
+cli.add_command(dashboard)
 cli.add_command(prices)
 
 
