@@ -84,7 +84,7 @@ def run(
     walk = Walk(cursor, pace, server.clock)
     found: set[str] = set()
     pages = 0
-    while walk.request is not None and (max_pages is None or pages < max_pages):
+    while walk.request is not None and not (max_pages and pages >= max_pages and walk.has_moved):
         try:
             answer = server.page(walk.request.after, walk.request.limit)
         except LimitTooLarge as refusal:
@@ -140,7 +140,7 @@ def test_any_cut_resumes_and_ends(rows: list[Row], page_size: int, kind: dict[st
     server = Server(rows, **kind)  # type: ignore[arg-type]
     cursor, found = Cursor(), set()
     for _ in range(2_000):
-        some, walk = run(server, cursor, Pace(page_size=page_size), max_pages=cut + 4)
+        some, walk = run(server, cursor, Pace(page_size=page_size), max_pages=cut)
         found |= some
         cursor = saved(walk)
         if walk.request is None:
@@ -289,6 +289,14 @@ def test_rows_without_a_usable_time_or_id_come_out_too() -> None:
     page = [Listed("a", None), Listed("b", NOW - 9), Listed("x", None, has_id=False), Listed("c", NOW - 8)]
     assert walk.take(page, False, NOW) == [0, 1, 2, 3]
     assert walk.cursor.trail == (Mark(NOW - 9, "b"), Mark(NOW - 8, "c"))
+
+
+def test_a_row_out_of_order_is_no_place_to_come_back_to() -> None:
+    """A `created` sent as text is no time for the server: the row stands elsewhere."""
+    walk = Walk(Cursor(), PACE, NOW)
+    walk.take([Listed("a", NOW - 900), Listed("odd", NOW - 50_000), Listed("b", NOW - 10)], False, NOW)
+    assert [mark.id for mark in walk.cursor.trail] == ["a", "b"]
+    assert Walk(saved(walk), PACE, NOW).from_id == "a"
 
 
 def test_heavy_pages_shrink_the_page_size_and_light_ones_restore_it() -> None:

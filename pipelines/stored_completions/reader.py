@@ -50,10 +50,8 @@ class Taken:
 def pages(client: Client, walk: Walk, query: Filter, max_pages: int | None = None) -> Iterator[Taken]:
     """The walk's pages; ServiceError and AccessError end it, after the pages before.
 
-    It is cut after `max_pages`, or as soon as the walk has then left its place: a walk that always
-    comes back to the same place would never end.
+    It is cut after `max_pages`, but not before the walk has moved.
     """
-    place = walk.cursor.position
     with ThreadPoolExecutor(1, "fetch") as pool:
         pending = _submit(pool, client, walk.request, query)
         pages_left = max_pages
@@ -70,7 +68,7 @@ def pages(client: Client, walk: Walk, query: Filter, max_pages: int | None = Non
                 continue
             taken = _take(walk, answer)
             pages_left = None if pages_left is None else pages_left - 1
-            is_cut = pages_left is not None and pages_left <= 0 and taken.cursor.position != place
+            is_cut = pages_left is not None and pages_left <= 0 and walk.has_moved
             pending = None if is_cut else _submit(pool, client, walk.request, query)
             yield taken
 

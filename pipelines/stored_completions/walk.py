@@ -85,6 +85,12 @@ class Walk:
         self._best: int | None = None
         self._setbacks = 0
         self.request: Request | None = self._ask(self._page_size)
+        self._place = self.cursor.position
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the next walk would begin elsewhere than this one: cut before, it would get nowhere."""
+        return self.cursor.position != self._place
 
     @property
     def from_id(self) -> str | None:
