@@ -14,8 +14,9 @@ import pytest
 
 from stored_completions import warehouse
 from stored_completions.config import settings
-from stored_completions.errors import AccessError, Busy, ServiceError, UsageError
+from stored_completions.errors import AccessError, Busy, ServiceError, Stopped, UsageError
 from stored_completions.sandbox import Account, Fault, Sandbox
+from stored_completions.stop import Stop
 from stored_completions.sync import sync
 from stored_completions.tables import BY_NAME
 from synced import (
@@ -621,6 +622,30 @@ def test_a_signal_loads_and_publishes_what_was_read(
     slow.rules = type(slow.rules)()
     assert synced(slow, tmp_path).counts.rows_new == 400 - kept
     assert_exact(tmp_path, slow.account)
+
+
+class Halting(Heard):
+    """Asks to stop as soon as it has heard of so many pages."""
+
+    def __init__(self, pages: int) -> None:
+        super().__init__()
+        self.stop = Stop()
+        self._last = pages
+
+    def page(self, pages: int, rows: int, newest: int | None) -> None:
+        if pages == self._last:
+            self.stop(signal.SIGTERM, None)
+
+
+def test_a_stop_at_the_last_page_is_none(tmp_path: Path) -> None:
+    with serving(recent(40)) as sandbox:
+        first, last = Halting(1), Halting(2)
+        with pytest.raises(Stopped):
+            synced(sandbox, tmp_path, page_size=20, watcher=first, stop=first.stop)
+        assert one(tmp_path, "select count(*) from chat.completions") == 20
+        report = synced(sandbox, tmp_path, page_size=20, watcher=last, stop=last.stop)
+        assert (report.outcome, report.counts.pages) == ("done", 2)
+        assert_exact(tmp_path, sandbox.account)
 
 
 def test_a_stop_ends_a_long_wait(tmp_path: Path) -> None:

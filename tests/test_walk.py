@@ -223,6 +223,18 @@ def test_a_second_larger_than_any_page_is_named_and_passed(clamps: bool) -> None
     assert walk.incomplete == [rows[2].created]
 
 
+def test_a_cut_waits_until_an_incomplete_second_is_told() -> None:
+    rows = account(2, 50, 2)
+    server, cursor, incomplete = Server(rows, max_limit=20), Cursor(), []
+    for _ in range(10):
+        _, walk = run(server, cursor, Pace(page_size=20), max_pages=1)
+        cursor = saved(walk)
+        incomplete += walk.incomplete
+        if walk.request is None:
+            break
+    assert incomplete == [rows[2].created]
+
+
 def test_a_refused_page_size_falls_back_to_what_is_always_taken() -> None:
     rows = account(*[1] * 50)
     found, _ = run(Server(rows, max_limit=20), Cursor(), Pace(page_size=100))

@@ -149,7 +149,7 @@ class _Sync:
                 self._watcher.page(*self._so_far(), walk.cursor.newest)
                 if self._round.is_full:
                     self._commit()
-                if self._stop.is_wanted:
+                if self._stop.is_wanted and walk.request is not None:
                     raise self._stop.error()
         except WarehouseError:
             raise

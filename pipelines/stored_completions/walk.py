@@ -89,8 +89,8 @@ class Walk:
 
     @property
     def has_moved(self) -> bool:
-        """Whether the next walk would begin elsewhere than this one: cut before, it would get nowhere."""
-        return self.cursor.position != self._place
+        """Whether it may be cut: the next walk begins elsewhere than this one, and nothing is left to be told."""
+        return self._crossed is None and self.cursor.position != self._place
 
     @property
     def from_id(self) -> str | None:
