@@ -69,7 +69,7 @@ def figures(totals: Totals) -> list[Figure]:
 
 def _figure(totals: Totals, label: str, name: str, text: str, details: tuple[str, ...] = ()) -> Figure:
     value = totals.now[name]
-    return Figure(label, text, None if value is None else f"{value:f}", totals.change(name), details)
+    return Figure(label, text, shown.exact(value), totals.change(name), details)
 
 
 def _rests_on(now: dict[str, Any]) -> tuple[str, ...]:

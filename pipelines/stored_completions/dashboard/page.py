@@ -136,10 +136,12 @@ def _notes(scope: Scope, reach: dict[str, Any], is_found: bool) -> list[str]:
     """What a reader has to know before trusting a figure."""
     time = shown.local_time(scope.zone)
     notes = []
-    if reach["newest_at"] is None:
+    if reach["newest_at"] is None and not reach["undated_completions"]:
         notes.append(
             "This warehouse has no completions yet. Run stored-completions sync, then make the page again."
         )
+    elif reach["newest_at"] is None:
+        notes.append("There are no completions in this period.")
     elif not is_found:
         notes.append(
             f"There are no completions in this period. Those in the warehouse are from {time(reach['oldest_at'])} "
@@ -156,7 +158,11 @@ def _notes(scope: Scope, reach: dict[str, Any], is_found: bool) -> list[str]:
                 "look larger than they are."
             )
     if reach["undated_completions"]:
-        notes.append(
-            f"{reach['undated_completions']:,} completions have no usable time and are in no period."
-        )
+        notes.append(_undated(reach["undated_completions"]))
     return notes
+
+
+def _undated(number: int) -> str:
+    if number == 1:
+        return "1 completion has no usable time and is in no period."
+    return f"{number:,} completions have no usable time and are in no period."

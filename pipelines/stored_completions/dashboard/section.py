@@ -132,7 +132,7 @@ def _cells(
         is_rest = column.name == "name" and row.get("is_rest", False)
         return Cell(
             text=f"{row['names']:,} others" if is_rest else text(value),
-            value=f"{value:f}" if is_number and isinstance(value, int | Decimal) else None,
+            value=shown.exact(value) if is_number and isinstance(value, int | Decimal) else None,
             kind=_class(column.kind),
             colour=("rest" if is_rest else colours.get(value, "rest")) if column.is_name else "",
         )
@@ -216,7 +216,7 @@ def over_time(title: str, unit: str, data: Stacked) -> Table:
     def cell(days: Sequence[date], chosen: Sequence[str | None]) -> Cell:
         value = data.total(days, chosen)
         said = text(value) if data.has(days, chosen) else shown.NOTHING
-        return Cell(said, None if value is None else f"{value:f}", kind="number")
+        return Cell(said, shown.exact(value), kind="number")
 
     def line(label: str, days: Sequence[date]) -> list[Cell]:
         return [Cell(label), *(cell(days, [name]) for name in names), cell(days, names)]

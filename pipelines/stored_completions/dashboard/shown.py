@@ -22,6 +22,11 @@ def usd(value: Decimal | int | None, beside: Decimal | int | None = None) -> str
     return dollars(Decimal(value), None if beside is None else Decimal(beside))
 
 
+def exact(value: Decimal | int | None) -> str | None:
+    """Every digit, for machines; None for what is no figure or not known."""
+    return f"{value:f}" if isinstance(value, Decimal) else None if value is None else str(value)
+
+
 def count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
 
