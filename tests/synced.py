@@ -125,6 +125,7 @@ def environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
+        "DLT_DATA_DIR": str(folder / "dlt"),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "OPENAI_API_KEY": "sk-sandbox",
         "OPENAI_BASE_URL": sandbox.base_url,
