@@ -20,7 +20,10 @@ from stored_completions import models
 from stored_completions.dashboard import Scope, costliest, render
 from stored_completions.dashboard.axis import axis
 from stored_completions.dashboard.page import Page
+from stored_completions.dashboard.page import block as shown_as
 from stored_completions.dashboard.page import page as made
+from stored_completions.dashboard.scope import days_within
+from stored_completions.dashboard.section import Column, Section
 from stored_completions.dashboard.shown import change, short_count, usd
 from stored_completions.periods import Period
 
@@ -131,6 +134,30 @@ class TestFigures:
         ]
 
 
+class TestNewView:
+    """The example in the package's docstring: what a later view takes to join."""
+
+    def test_it_joins_with_one_section(self, given: DuckDBPyConnection) -> None:
+        section = Section(
+            id="refusals",
+            title="Refusals",
+            sql=f"""
+                select model as name, sum(refusals) as refusals, sum(refusal_known) as known
+                from marts.finish_reasons where {days_within("finish_reasons", FEBRUARY)} group by model
+            """,
+            columns=(
+                Column("name", "Model", is_name=True),
+                Column("refusals", "Refusals", "count", bar=True),
+            ),
+            summary=lambda rows: f"{len(rows)} models.",
+            empty="No answers in this period.",
+        )
+        found = shown_as(given, section, axis(date(2026, 2, 1), date(2026, 2, 28)), (), Scope(FEBRUARY))
+        assert found.table
+        assert found.summary == f"{len(found.table.rows)} models."
+        assert {row[1].text for row in found.table.rows} == {"unknown"}
+
+
 class TestHonesty:
     def test_what_is_not_known_is_never_0(self) -> None:
         completion = {"completion_id": "a", "created_at": at("2026-02-03 12:00"), "model": "mystery"}
@@ -161,6 +188,7 @@ class TestHonesty:
             " and created_date between '2026-02-01' and '2026-02-28'",
         )
         assert block.table
+        assert block.summary.startswith(f"{unpriced['n']} completions in no sum")
         assert sum(int(row[3].value or 0) for row in block.table.rows) == unpriced["n"]
         assert {row[2].text for row in block.table.rows} == {
             "unknown model",

@@ -4,16 +4,19 @@ Nothing of the page is fetched, and no message content is on it unless asked for
 `facts` (the period added up once) -> `contents` (what each section asks and how it shows it) -> `section`
 (rows to tables and charts) -> `page` -> `render` (the file).
 
-A view joins the page as one more section in `contents.sections`. This is all that marts.tool_usage needs:
+A view joins the page as one more section in `contents.sections`; tests/test_dashboard.py has this one:
 
-    def tools(asked: Asked) -> Section:
+    def refusals(asked: Asked) -> Section:
         return Section(
-            id="tools",
-            title="Tool calls",
-            sql=f"select tool_name as name, sum(calls) as calls from marts.tool_usage where {asked.days} group by 1",
-            columns=(Column("name", "Tool"), Column("calls", "Calls", "count", bar=True)),
-            summary=lambda rows: f"{len(rows)} tools.",
-            empty="No tool was called in this period.",
+            id="refusals",
+            title="Refusals",
+            sql=f'''
+                select model as name, sum(refusals) as refusals, sum(refusal_known) as known
+                from marts.finish_reasons where {days_within("finish_reasons", asked.period)} group by model
+            ''',
+            columns=(Column("name", "Model", is_name=True), Column("refusals", "Refusals", "count", bar=True)),
+            summary=lambda rows: f"{len(rows)} models.",
+            empty="No answers in this period.",
         )
 
 With `stack=Stack("count", series)` in the place of `columns`, and rows of day, series and value, it is a

@@ -1,20 +1,22 @@
 """What is on the page, from top to bottom: the one list to add to."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stored_completions.dashboard import basis, palette, summaries
+from stored_completions.dashboard.folding import folded
 from stored_completions.dashboard.section import Column, Section, Series, Stack
+from stored_completions.periods import Period
 
 _NO_COMPLETIONS = "There are no completions in this period."
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What sections depend on: the models' colours, the metadata keys, the length of lists, and content."""
+    """What sections depend on: the models' colours, the metadata keys, the days, the length of lists, and content."""
 
     models: tuple[Series, ...]
     metadata_keys: tuple[str, ...]
+    period: Period
     top: int = 10
     with_content: bool = False
 
@@ -224,7 +226,7 @@ group by all
         id="without-a-price",
         title="Without a price",
         sql=f"""
-select *, count(*) over () as groups
+select *, count(*) over () as groups, sum(completions) over () as all_completions
 from ({groups})
 order by completions desc, reason, name, service_tier
 limit {asked.top}
@@ -259,10 +261,10 @@ order by cost_usd desc, completion_id
 """,
         columns=(
             Column("model", "Model", is_name=True),
-            Column("service_tier", "Tier"),
-            Column("created_at", "Time", "time"),
             Column("cost_usd", "Cost", "usd", bar=True),
             Column("basis", "Basis", "basis"),
+            Column("service_tier", "Tier"),
+            Column("created_at", "Time", "time"),
             Column("prompt_tokens", "Input", "count"),
             Column("completion_tokens", "Output", "count"),
             Column("metadata", "Metadata", "pairs"),
@@ -291,19 +293,3 @@ order by is_rest, choices desc, name
         summary=summaries.finish_reasons,
         empty="No completion of this period has an answer.",
     )
-
-
-def folded(sql: str, sums: Sequence[str], top: int, by: str = "cost_usd") -> str:
-    """The first `top` names by `by`, and one row `is_rest` with the sums of all others: `names` says how many.
-
-    A single other is shown by its name.
-    """
-    added = ", ".join(f"sum({name}) as {name}" for name in sums)
-    return f"""
-select case when not is_rest then name end as name, is_rest, count(*) as names, {added}
-from (select *, place > {top} and places > {top} + 1 as is_rest from (
-    select *, row_number() over (order by {by} desc nulls last, {sums[0]} desc, name) as place, count(*) over () as places
-    from ({sql})
-))
-group by case when not is_rest then place end, 1, 2
-"""

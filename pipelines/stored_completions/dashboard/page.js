@@ -6,11 +6,19 @@
   const formats = {
     usd: new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" }),
     count: new Intl.NumberFormat("en-US"),
-    usdTick: new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 2, minimumFractionDigits: 0 }),
+    cents: new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 4 }),
+    usdTick: new Intl.NumberFormat("en-US", {
+      style: "currency",
+      currency: "USD",
+      minimumFractionDigits: 0,
+      maximumFractionDigits: 6,
+    }),
     countTick: new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }),
   };
-  const said = (unit, value) =>
-    unit === "usd" && value > 0 && value < 0.005 ? "<$0.01" : formats[unit].format(value);
+  function said(unit, value) {
+    if (unit === "usd" && value > 0 && value < 0.00005) return "<$0.0001";
+    return (unit === "usd" && value < 1 ? formats.cents : formats[unit]).format(value);
+  }
 
   function fill(series) {
     const ink = colour(series.colour);
@@ -46,6 +54,8 @@
           label: series.label,
           data: series.values,
           backgroundColor: fill(series),
+          hoverBackgroundColor: fill(series),
+          hoverBorderColor: ink,
           borderColor: colour(series.fill === "solid" ? "surface" : series.colour),
           borderWidth: series.fill === "solid" ? { top: 1 } : 1,
           maxBarThickness: 48,

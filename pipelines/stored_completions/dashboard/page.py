@@ -58,14 +58,16 @@ def rows(
 
 def _blocks(connection: DuckDBPyConnection, scope: Scope, with_content: bool) -> list[Block]:
     models = palette.models(_models(connection))
-    asked = Asked(models, scope.metadata_keys or _keys(connection, scope.top), scope.top, with_content)
+    keys = scope.metadata_keys or _keys(connection, scope.top)
+    asked = Asked(models, keys, scope.period, scope.top, with_content)
     steps = _axis(connection, scope)
-    return [_block(connection, section, steps, models, scope) for section in sections(asked)]
+    return [block(connection, section, steps, models, scope) for section in sections(asked)]
 
 
-def _block(
+def block(
     connection: DuckDBPyConnection, section: Section, steps: Axis, models: tuple[Series, ...], scope: Scope
 ) -> Block:
+    """A section with its rows; of one without rows only what it says then."""
     found = rows(connection, section.sql, dict(section.parameters))
     if not found:
         return Block(section.id, section.title, section.empty)

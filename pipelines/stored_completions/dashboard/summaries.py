@@ -77,12 +77,10 @@ def what_costs_rest_on(rows: Rows) -> str:
 
 
 def without_a_price(rows: Rows) -> str:
-    shown_completions = sum(row["completions"] for row in rows)
+    completions = int(rows[0]["all_completions"])
+    text = f"{_several(completions, 'completion')} in no sum, because what they cost cannot be known."
     groups = rows[0]["groups"]
-    text = f"{_several(shown_completions, 'completion')} in no sum, because what they cost cannot be known."
-    if groups > len(rows):
-        text = f"The {len(rows)} largest of {groups} groups. " + text
-    return text
+    return text if groups == len(rows) else f"{text} These are the {len(rows)} largest of {groups} groups."
 
 
 def costliest(rows: Rows) -> str:
