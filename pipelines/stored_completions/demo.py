@@ -10,6 +10,10 @@ from rich.console import Console
 from stored_completions import journal, query
 from stored_completions.config import settings
 from stored_completions.progress import watching
+from stored_completions.report_dimensions import dimensions
+from stored_completions.report_formats import text
+from stored_completions.report_sums import COSTS
+from stored_completions.reports import Question, ask
 from stored_completions.sync import stopping, sync
 from stored_completions.tables import BY_NAME
 from stored_completions.tabular import draw
@@ -24,25 +28,14 @@ select model as "tokens by model", sum(completions)::bigint as rows,
     sum(completion_tokens)::bigint as output, sum(reasoning_tokens)::bigint as reasoning
 from marts.daily_usage group by model order by rows desc, model limit 10
 """
-_ENDINGS = """
-select coalesce(finish_reason, '(none)') as "how answers end", sum(choices)::bigint as answers,
-    round(100.0 * sum(choices) / sum(sum(choices)) over (), 1) as percent
-from marts.finish_reasons group by finish_reason order by answers desc, finish_reason
-"""
-_TOOLS = """
-select count(*), count(*) filter (not arguments_valid) from chat.tool_calls where arguments_valid is not null
-"""
-_CONFIDENCE = """
-select count(*), 100 * count(*) filter (logprob < ln(0.5)) / count(*) from chat.logprobs where logprob > -9999
-"""
 _NEXT = """
 Look around in {file}, here or in any DuckDB client:
-  stored-completions status --warehouse {file}
+  stored-completions dashboard --warehouse {file}
 Then with your own completions, those made with store=True:
   export OPENAI_API_KEY=sk-...
   stored-completions check
   stored-completions sync
-  stored-completions query "select sum(total_tokens) from chat.usage"
+  stored-completions report costs --by model --since 30d
 """
 
 
@@ -83,22 +76,13 @@ def _report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
         for name in _TABLES
     ]
     draw(console, ("table", "rows", "one row is"), counted, grouped=True)
-    for sql in (_MODELS, _ENDINGS):
-        result = query.select(connection, sql)
-        console.print()
-        draw(console, result.columns, result.rows, grouped=True)
-    calls, broken = _row(connection, _TOOLS)
-    tokens, unsure = _row(connection, _CONFIDENCE)
     console.print()
-    if calls:
-        console.print(
-            f"{broken:,} of {calls:,} function calls have arguments that are no valid JSON.", soft_wrap=True
-        )
-    if tokens:
-        console.print(
-            f"{unsure:.0f} % of {tokens:,} tokens with logprobs had a probability below one half.",
-            soft_wrap=True,
-        )
+    result = query.select(connection, _MODELS)
+    draw(console, result.columns, result.rows, grouped=True)
+    console.print()
+    question = Question(dimensions(["metadata:team"]), top=5)
+    costs = text(ask(connection, COSTS, question), "table", console.width)
+    console.print(*map(str.rstrip, costs.splitlines()), sep="\n", markup=False, soft_wrap=True)
 
 
 def _one_row_is(table: str) -> str:

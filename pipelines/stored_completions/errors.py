@@ -1,17 +1,17 @@
 """What can go wrong, as people need to hear it: one sentence with cause and remedy, and an exit code.
 
-    StoredCompletionsError      exit 1   failed, state kept, safe to repeat
-    ├── UsageError              exit 2   a flag or a setting is wrong
-    ├── AccessError             exit 2   the key is wrong, missing or may not do this
-    ├── ServiceError            exit 1   the API failed after every retry, or answered something final
-    │   ├── NotFound            —        one object is not there (the caller decides)
-    │   ├── CursorGone          —        the cursor is not known any more (the walk steps back)
-    │   ├── LimitTooLarge       —        the page size was refused (the walk shrinks it)
-    │   └── NoProgress          exit 1   pages repeat: the walk would never end
-    ├── WarehouseError          exit 1   a file cannot be read, written or understood
-    ├── Unmet                   exit 3   a check, a budget or an age is not met
-    ├── Busy                    exit 75  another sync holds the lock
-    └── Stopped                 exit 1   SIGTERM; 130 for Ctrl-C
+StoredCompletionsError      exit 1   failed, state kept, safe to repeat
+├── UsageError              exit 2   a flag or a setting is wrong
+├── AccessError             exit 2   the key is wrong, missing or may not do this
+├── ServiceError            exit 1   the API failed after every retry, or answered something final
+│   ├── NotFound            —        one object is not there (the caller decides)
+│   ├── CursorGone          —        the cursor is not known any more (the walk steps back)
+│   ├── LimitTooLarge       —        the page size was refused (the walk shrinks it)
+│   └── NoProgress          exit 1   pages repeat: the walk would never end
+├── WarehouseError          exit 1   a file cannot be read, written or understood
+├── Unmet                   exit 3   a check, a budget or an age is not met
+├── Busy                    exit 75  another sync holds the lock
+└── Stopped                 exit 1   SIGTERM; 130 for Ctrl-C
 """
 
 
