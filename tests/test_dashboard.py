@@ -189,7 +189,7 @@ class TestHonesty:
         )
         assert block.table
         assert block.summary.startswith(f"{unpriced['n']} completions in no sum")
-        assert sum(int(row[3].value or 0) for row in block.table.rows) == unpriced["n"]
+        assert sum(int(row[1].value or 0) for row in block.table.rows) == unpriced["n"]
         assert {row[2].text for row in block.table.rows} == {
             "unknown model",
             "no token counts",

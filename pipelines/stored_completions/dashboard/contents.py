@@ -233,9 +233,9 @@ limit {asked.top}
 """,
         columns=(
             Column("name", "Model", is_name=True),
-            Column("service_tier", "Tier"),
-            Column("reason", "Reason", "reason"),
             Column("completions", "Completions", "count", bar=True),
+            Column("reason", "Reason", "reason"),
+            Column("service_tier", "Tier"),
             Column("prompt_tokens", "Input tokens", "count"),
             Column("completion_tokens", "Output tokens", "count"),
         ),
