@@ -2,9 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
-from conftest import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 HEADER = "| account | contender | CPU s | x raw SQL | peak MB | rows / CPU s | file MB | requests | runs |"
 
 
