@@ -279,9 +279,8 @@ def begun(*arguments: str, at: Path, url: str | None = None) -> Iterator["subpro
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(
-            signal.signal, signal.SIGINT, signal.SIG_DFL
-        ),  # a background job inherits it ignored
+        # A job in the background inherits SIGINT ignored; no other thread runs here.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         yield process
