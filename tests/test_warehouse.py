@@ -17,6 +17,7 @@ import pytest
 from stored_completions import warehouse
 from stored_completions.errors import WarehouseError
 from stored_completions.publishing import Prepared, prepare
+from stored_completions.report import Report
 from stored_completions.sandbox import Sandbox
 from stored_completions.warehouse import Files, generation
 from synced import (
@@ -135,15 +136,30 @@ def test_publishing_can_wait(tmp_path: Path) -> None:
 # Gone, older, damaged
 
 
-def test_a_deleted_warehouse_starts_over(folder: Path, sandbox: Sandbox) -> None:
+def test_a_deleted_warehouse_starts_over_and_can_be_had_back(folder: Path, sandbox: Sandbox) -> None:
+    """What the API no longer has must not be gone because somebody removed the copy."""
     synced(sandbox, folder)
-    files(folder).published.unlink()
+    own = files(folder)
+    was = generation(own.published)
+    before = one(folder, "select count(*) from chat.completions")
+    own.published.unlink()
     heard = Heard()
     report = synced(sandbox, folder, watcher=heard)
-    assert heard.sentences == [f"{files(folder).published} is gone, so its state is too: started over."]
+    kept = own.folder / f"{own.published.stem}.{was}.duckdb"
+    (sentence,) = heard.sentences
+    assert f"{own.published} is gone: started over." in sentence
+    assert f"kept in {kept}" in sentence
+    assert_exact(folder, sandbox.account)
+    assert_started_anew(folder, report)
+    os.replace(kept, own.published)
+    assert synced(sandbox, folder).outcome == "nothing_new"
+    assert one(folder, "select count(*) from chat.completions") == before
+    assert_exact(folder, sandbox.account)
+
+
+def assert_started_anew(folder: Path, report: Report) -> None:
     assert (report.counts.rows_new, report.is_new_warehouse) == (20, True)
     assert one(folder, "select count(*) from chat.sync_runs") == 1, "runs of the old one are not its own"
-    assert_exact(folder, sandbox.account)
 
 
 def test_a_lost_working_folder_is_restored(folder: Path, sandbox: Sandbox) -> None:
@@ -166,9 +182,8 @@ def test_an_older_copy_is_continued_from_where_it_stands(tmp_path: Path) -> None
         assert synced(sandbox, tmp_path).outcome == "nothing_new"
         os.replace(older, own.published)
         report = synced(sandbox, tmp_path, watcher=heard)
-        assert heard.sentences == [
-            "Another copy of the warehouse was put back: continued from where it stands."
-        ]
+        (sentence,) = heard.sentences
+        assert f"{own.published} is another copy: continued from where that one stands." in sentence
         assert report.counts.rows_new == 1
         assert_exact(tmp_path, sandbox.account)
 

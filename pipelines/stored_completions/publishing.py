@@ -5,6 +5,7 @@ was out when the working file went ahead: so a crash before publishing (continue
 back (start from it) and a deleted warehouse (start over) are told apart.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,8 +17,9 @@ from pathlib import Path
 
 import duckdb
 
+from stored_completions import undo
 from stored_completions.errors import WarehouseError
-from stored_completions.warehouse import SCHEMA_VERSION, Damaged, Files, generation, start_over, wal
+from stored_completions.warehouse import SCHEMA_VERSION, Damaged, Files, connect, generation, start_over, wal
 
 _FICLONE = 0x40049409
 
@@ -45,12 +47,20 @@ def prepare(files: Files) -> Prepared:
     note = _unpublished(files)
     if note is not None and note["base"] == published:
         return _continued(files)
-    if published is None:
-        return _restore(files, f"{files.published} is gone, so its state is too: started over.")
-    if published == generation(files.working):
+    if published is not None and published == generation(files.working):
         files.unpublished.unlink(missing_ok=True)
         return Prepared()
-    return _restore(files, "Another copy of the warehouse was put back: continued from where it stands.")
+    kept = _keep_aside(files)
+    what = (
+        "is gone: started over"
+        if published is None
+        else "is another copy: continued from where that one stands"
+    )
+    return _restore(
+        files,
+        f"{files.published} {what}. All that was synced before is kept in {kept}; to go on with that instead, move "
+        f"it to {files.published} and sync again.",
+    )
 
 
 def mark_unpublished(files: Files) -> None:
@@ -142,6 +152,18 @@ def _set_aside_damaged_copy(files: Files) -> Prepared:
     _note(files, None)
     kept = _set_aside(files.published)
     return Prepared(f"{files.published} was damaged and is set aside as {kept}: published anew.")
+
+
+def _keep_aside(files: Files) -> Path:
+    """Takes the working file out of the way; the API may no longer have all that is in it."""
+    kept = files.folder / f"{files.published.stem}.{generation(files.working) or 'unpublished'}.duckdb"
+    if files.was_cut():
+        with contextlib.closing(connect(files.working, read_only=False)) as connection:
+            undo.recover(connection)
+    os.replace(files.working, kept)
+    if wal(files.working).exists():
+        os.replace(wal(files.working), wal(kept))
+    return kept
 
 
 def _set_aside(path: Path) -> Path:
