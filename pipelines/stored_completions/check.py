@@ -22,6 +22,8 @@ from stored_completions.warehouse import Files, published_at
 
 _TRIES = 3
 
+_SMALLEST = 20_000_000  # bytes that even an empty warehouse takes, twice
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -98,9 +100,9 @@ def _an_id(page: Page) -> str | None:
 def _warehouse(files: Files, settings: Settings) -> str:
     for folder in (files.published.parent, files.folder):
         _check_writable(folder)
-    free = shutil.disk_usage(_existing(files.published.parent)).free / 1e9
+    free = _free_gigabytes(files)
     if not files.published.exists():
-        return f"{files.published} will be made, {free:,.0f} GB are free"
+        return f"{files.published} will be made, {free:,.1f} GB are free"
     with reading(files.published) as connection:
         if published_at(connection) is None:
             raise WarehouseError(
@@ -111,7 +113,19 @@ def _warehouse(files: Files, settings: Settings) -> str:
         bound = held.binding(settings.source)
         rows = held.completions()
     _check_binding(files, settings, bound)
-    return f"{files.published} holds {rows:,} completions, {free:,.0f} GB are free"
+    return f"{files.published} holds {rows:,} completions, {free:,.1f} GB are free"
+
+
+def _free_gigabytes(files: Files) -> float:
+    """What is left for the working file and its copy; WarehouseError when the copy could not be made."""
+    free = shutil.disk_usage(_existing(files.published.parent)).free
+    needed = max(_SMALLEST, files.published.stat().st_size if files.published.exists() else 0)
+    if free < needed:
+        raise WarehouseError(
+            f"Only {free / 1e6:,.0f} MB are free beside {files.published}, and a sync needs {needed / 1e6:,.0f} MB to "
+            f"publish a copy: free some, or name another place with --warehouse."
+        )
+    return free / 1e9
 
 
 def _check_writable(folder: Path) -> None:
