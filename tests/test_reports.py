@@ -15,7 +15,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from given import Row, at, rows, warehouse
-from stored_completions import models, rollup
+from stored_completions import models, report_notes, rollup
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.periods import Period
 from stored_completions.report_dimensions import dimensions
@@ -131,6 +131,14 @@ def asked(
     **more: Any,
 ) -> Answer:
     return ask(connection, definition, Question(dimensions(by), period or Period(), **more))
+
+
+def test_kinds_are_counted_as_people_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    left_out = [{"model": name, "unpriced_reason": "no_usage", "completions": 1} for name in "abc"]
+    total = {"cost_usd": None, "unpriced_completions": 3, "completions": 3}
+    for most, rest in ((3, "c (no_usage)."), (2, "and 1 more kind, see"), (1, "and 2 more kinds, see")):
+        monkeypatch.setattr(report_notes, "MOST_UNPRICED", most)
+        assert rest in report_notes.cost_notes(total, left_out)[0]
 
 
 def usd(amount: str | None) -> Decimal | None:

@@ -88,7 +88,8 @@ def _unpriced_notes(total: Sums, left_out: Sequence[Sums]) -> list[str]:
         for each in left_out[:MOST_UNPRICED]
     ]
     more = len(left_out) - MOST_UNPRICED
-    rest = f" and {more} more kinds, see `report unpriced`" if more > 0 else ""
+    kinds = "kind" if more == 1 else "kinds"
+    rest = f" and {more} more {kinds}, see `report unpriced`" if more > 0 else ""
     return [
         f"Left out of every sum (*): {missing:,} of {total['completions']:,} completions have no cost: "
         f"{', '.join(named)}{rest}."
