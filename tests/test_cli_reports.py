@@ -194,6 +194,26 @@ def test_no_warehouse_is_exit_1(tmp_path: Path) -> None:
     assert "There is no warehouse at" in done.err
 
 
+@pytest.mark.parametrize("reader", ["true", "head -1"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("report models", 0), ("report costs --by day,model --format csv", 0), ("report costs --format json", 0),
+     ("status", 0), ("status --max-age 1s", 3), ("prices list --history", 0), ("--help", 0),
+     ("query 'from range(100000)'", 0), ("report budget --monthly 500 --month 2026-10", 0),
+     ("report budget --monthly 0.000001 --month 2026-10", 3),
+     ("report budget --monthly 0.000001 --month 2026-10 --format table", 3)],
+)  # fmt: skip
+def test_a_reader_that_has_seen_enough_is_no_failure(
+    folder: Path, command: str, code: int, reader: str
+) -> None:
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f'"$@" {command} | {reader}', "bash", *COMMAND],
+        cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert not any(word in done.stderr for word in ("Broken", "Traceback", "Exception"))
+
+
 class TestBudget:
     def spent(self, folder: Path) -> Decimal:
         ((cost,),) = query(

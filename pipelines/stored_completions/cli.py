@@ -21,7 +21,13 @@ from stored_completions import __version__
 from stored_completions.cli_dashboard import dashboard
 from stored_completions.cli_prices import prices
 from stored_completions.cli_reports import report
-from stored_completions.options import Commands, sandbox_options, source_options, warehouse_option
+from stored_completions.options import (
+    Commands,
+    sandbox_options,
+    source_options,
+    until_closed,
+    warehouse_option,
+)
 
 
 @click.group(
@@ -148,7 +154,8 @@ def check(warehouse: Path, **flags: Any) -> None:
     failed = None
     for finding in look(settings(flags, os.environ, Path.cwd()), warehouse, say=_say):
         mark = "ok  " if finding.error is None else "FAIL"
-        click.echo(f"{mark}  {finding.what}: {finding.found}")
+        with until_closed():
+            click.echo(f"{mark}  {finding.what}: {finding.found}")
         failed = failed or finding.error
     if failed:
         sys.exit(failed.exit_code)
@@ -245,10 +252,11 @@ def status(warehouse: Path, max_age: str | None, as_json: bool) -> None:
 
     most = None if max_age is None else duration("--max-age", max_age)
     found = read(warehouse)
-    if as_json:
-        click.echo(json.dumps(found.as_json()))
-    else:
-        show(found, Console(highlight=False))
+    with until_closed():
+        if as_json:
+            click.echo(json.dumps(found.as_json()))
+        else:
+            show(found, Console(highlight=False))
     if most is not None:
         check_age(found, most, datetime.now(UTC))
 

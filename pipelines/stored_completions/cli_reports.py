@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stored_completions.options import Command, Commands, warehouse_option
+from stored_completions.options import Command, Commands, until_closed, warehouse_option
 
 if TYPE_CHECKING:
     from stored_completions.reports import Answer
@@ -225,10 +225,11 @@ def budget(
     with query.reading(warehouse) as connection:
         day = span("--month", month or "this-month", reports.today(connection, now, timezone))[0]
         answer = budgets.ask(connection, own, day, now)
-    if written == "line":
-        _save(f"{budgets.line(answer)}\n", output)
-    else:
-        _write(answer, written, output, report_formats.text)
+    with until_closed():
+        if written == "line":
+            _save(f"{budgets.line(answer)}\n", output)
+        else:
+            _write(answer, written, output, report_formats.text)
     if not budgets.is_met(answer):
         sys.exit(3)
 

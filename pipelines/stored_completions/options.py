@@ -3,7 +3,8 @@
 import difflib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +30,42 @@ class Commands(click.Group):
             raise click.UsageError(f"There is no command {args[0]!r}. {hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with until_closed():
+            return super().make_context(*args, **more)
+        raise click.exceptions.Exit(0)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
+            with until_closed():
+                return super().invoke(ctx)
         except StoredCompletionsError as error:
             click.echo(f"stored-completions: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             ctx.exit(130)
-        except BrokenPipeError:
-            _drop_output()
-            ctx.exit(0)
         except OSError as error:
             _drop_output()
             where = f": {error.filename}" if error.filename else ""
             click.echo(f"stored-completions: {error.strerror or error}{where}.", err=True)
             ctx.exit(1)
+
+
+@contextmanager
+def until_closed() -> Iterator[None]:
+    """Ends what is printed here, and no more, when the reader has seen enough, as in `| head -1`.
+
+    rich and click make an exit code of 1 of it; where a command has a verdict, that is to count instead.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+    except SystemExit as ending:
+        if not isinstance(ending.__context__, BrokenPipeError):
+            raise
+        _drop_output()
 
 
 def _drop_output() -> None:
