@@ -133,7 +133,7 @@ def test_colours_are_for_terminals_that_want_them(
 @pytest.mark.parametrize(
     ("name", "kind", "begins"),
     [("x.json", None, "{"), ("x.csv", None, "row,"), ("x.md", None, "### Cost"), ("x.txt", None, "Cost, all days"),
-     ("x.unknown", None, "Cost, all days"), ("x.json", "csv", "row,")],
+     ("x.markdown", None, "### Cost"), ("x.CSV", "csv", "row,")],
 )  # fmt: skip
 def test_a_file_has_the_format_of_its_name(
     folder: Path, tmp_path: Path, name: str, kind: str | None, begins: str
@@ -153,6 +153,10 @@ def test_a_file_has_the_format_of_its_name(
         (["costs", "--since", "soon"], "--since is 'soon', which is no date"),
         (["costs", "--since", "2026-02", "--until", "2026-01"], "after the end of --until"),
         (["costs", "--top", "0"], "Invalid value for '--top'"),
+        (["costs", "--output", "x.xlsx"], "ends in .json, .csv, .md, .markdown, .txt, not 'x.xlsx'"),
+        (["costs", "--output", "x", "--format", "csv"], "ends in .json"),
+        (["costs", "--output", "x.json", "--format", "markdown"], "ends in .md or .markdown, but 'x.json'"),
+        (["budget", "--monthly", "1", "--output", "x.md", "--format", "line"], "ends in .txt, but 'x.md'"),
         (["costs", "--output", "no/such/x.csv"], "There is no folder"),
         (["cost"], "Did you mean 'costs'?"),
         (["budget"], "Missing option '--monthly'"),

@@ -39,7 +39,7 @@ def _output_options(formats: tuple[str, ...], default: str) -> Callable[[Command
             "--output",
             type=click.Path(dir_okay=False, path_type=Path),
             metavar="PATH",
-            help="Write to this file; .json, .csv, .md and .txt name their format.",
+            help="Write to this file; its suffix names the format: .json, .csv, .md or .txt.",
         )(command)
         return click.option(
             "--format", "kind", type=click.Choice(formats), help=f"How it is written.  [default: {default}]"
@@ -235,10 +235,19 @@ def budget(
 
 
 def _kind(kind: str | None, output: Path | None, default: str) -> str:
-    """The format asked for, else that of the file's suffix, else the default."""
+    """The format asked for, else the default; of a file that of its suffix, with which no other agrees."""
+    from stored_completions.errors import UsageError
     from stored_completions.report_formats import SUFFIXES
 
-    return kind or (SUFFIXES.get(output.suffix.lower()) if output else None) or default
+    if output is None:
+        return kind or default
+    named = SUFFIXES.get(output.suffix.lower())
+    if named is None:
+        raise UsageError(f"--output takes a name that ends in {', '.join(SUFFIXES)}, not {output.name!r}.")
+    if kind in (None, named) or (kind == "line" and named == "table"):
+        return kind or named
+    good = " or ".join(suffix for suffix, each in SUFFIXES.items() if each == kind.replace("line", "table"))
+    raise UsageError(f"--format {kind} goes into a file that ends in {good}, but {output.name!r} is {named}.")
 
 
 def _write(answer: "Answer", kind: str, output: Path | None, text: Callable[..., str]) -> None:

@@ -17,7 +17,7 @@ from stored_completions.report_sums import EXACT
 from stored_completions.report_table import draw
 from stored_completions.reports import Answer, Row
 
-SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table"}
+SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown", ".txt": "table"}
 
 
 def text(answer: Answer, kind: str, width: int = 80) -> str:
