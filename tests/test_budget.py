@@ -70,6 +70,28 @@ def test_half_of_a_month_is_projected_by_its_rate(
     )
 
 
+@pytest.mark.parametrize(
+    ("day", "synced", "status"),
+    [(MARCH, "2026-03-01 00:00", "ok"), (MARCH, "2026-04-01 00:00", "ok"), (MARCH, "2026-02-28 23:59", "unknown"),
+     (MARCH, None, "unknown"), (date(2020, 1, 1), "2026-03-01 00:00", "unknown"), (FEBRUARY, None, "ok")],
+)  # fmt: skip
+def test_a_month_that_the_warehouse_has_nothing_of_is_unknown(
+    connection: DuckDBPyConnection, day: date, synced: str | None, status: str
+) -> None:
+    answer = ask(connection, Budget(usd("100")), day, LATER, at(synced) if synced else None)
+    assert (answer.details["status"], is_met(answer)) == (status, status == "ok")
+    said = f"he warehouse holds no completions of {day:%Y-%m}"
+    is_said = status == "unknown"
+    assert (said in line(answer), any(said in note for note in answer.notes)) == (is_said, is_said)
+
+
+def test_a_name_without_completions_is_unknown(connection: DuckDBPyConnection) -> None:
+    answer = asked(connection, None, by=TEAM, parts={"nosuch": Decimal("0.1")})
+    assert (answer.details["status"], is_met(answer)) == ("unknown", False)
+    assert "; no completions of nosuch in 2026-02; " in line(answer)
+    assert "nosuch is" not in line(answer)
+
+
 def test_what_came_after_the_last_sync_is_not_known(connection: DuckDBPyConnection) -> None:
     insert(connection, "sources", {"source": "default"})
     run = {
@@ -99,7 +121,7 @@ def test_the_first_day_projects_nothing(connection: DuckDBPyConnection) -> None:
 
 
 def test_nothing_spent_is_0_and_nothing_priced_is_unknown(connection: DuckDBPyConnection) -> None:
-    empty = asked(connection, "5", day=MARCH)
+    empty = ask(connection, Budget(usd("5")), MARCH, LATER, LATER)
     assert (empty.total.values["spent_usd"], empty.details["status"], is_met(empty)) == (
         Decimal(0),
         "ok",
@@ -130,7 +152,7 @@ def test_each_part_has_its_own_budget(connection: DuckDBPyConnection) -> None:
         [None, "ok", usd("4"), usd("3"), 0.75, 2],
         ["(none)", None, None, usd("1.2"), None, 0],
         ["search", "over", usd("0.5"), usd("0.6"), 1.2, 0],
-        ["nobody", "ok", usd("1"), Decimal(0), 0.0, None],
+        ["nobody", "unknown", usd("1"), None, None, None],
         [None, "ok", usd("100"), usd("4.8"), 0.048, 2],
     ]
     assert (answer.details["status"], is_met(answer)) == ("over", False)

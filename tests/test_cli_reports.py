@@ -189,7 +189,8 @@ def test_an_empty_account(tmp_path: Path) -> None:
         0,
         "The warehouse has no completions yet: `stored-completions sync` brings them.\n",
     )
-    assert report(tmp_path, "budget", "--monthly", "1").code == 0
+    budget = report(tmp_path, "budget", "--monthly", "1")
+    assert (budget.code, "the warehouse holds no completions of" in budget.out) == (3, True)
 
 
 def test_no_warehouse_is_exit_1(tmp_path: Path) -> None:
@@ -237,6 +238,15 @@ class TestBudget:
         assert done.out.startswith(f"budget {status}: $")
         assert "an upper bound" in done.out
         assert "completions unpriced" in done.out
+
+    @pytest.mark.parametrize(
+        "arguments", [["--month", "2020-01"], ["--by", "metadata:team", "--month", MONTH]]
+    )
+    def test_what_nobody_can_tell_is_exit_3(self, folder: Path, arguments: list[str]) -> None:
+        monthly = "nosuch=0.1" if "--by" in arguments else "1"
+        done = report(folder, "budget", "--monthly", monthly, *arguments)
+        assert (done.code, done.out.startswith("budget unknown: ")) == (3, True)
+        assert f"no completions of {'nosuch in ' if '--by' in arguments else ''}{arguments[-1]}" in done.out
 
     def test_warn_from_another_share_on(self, folder: Path) -> None:
         monthly = str(self.spent(folder) * 2)

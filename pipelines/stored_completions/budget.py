@@ -6,7 +6,7 @@ none before a whole day has passed.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -59,6 +59,8 @@ class Progress:
     first: date
     last: date
     as_of: datetime
+    is_covered: bool = True
+    """Whether the warehouse can tell that a month without completions had none."""
 
     @property
     def length(self) -> timedelta:
@@ -100,8 +102,15 @@ def share(number: float) -> Decimal:
     return Decimal(str(number))
 
 
-def ask(connection: duckdb.DuckDBPyConnection, budget: Budget, day: date, now: datetime) -> Answer:
-    """The month that `day` is in against its budget, with a row for each value of `by`."""
+def ask(
+    connection: duckdb.DuckDBPyConnection,
+    budget: Budget,
+    day: date,
+    now: datetime,
+    synced: datetime | None = None,
+) -> Answer:
+    """The month that `day` is in against its budget, with a row for each value of `by`; `synced` is a
+    sync that ended well and of which the warehouse does not know, since it found nothing new."""
     if budget.parts and budget.by is None:
         raise UsageError(
             "--monthly NAME=AMOUNT needs --by, which says what the name is of, e.g. metadata:team."
@@ -111,15 +120,17 @@ def ask(connection: duckdb.DuckDBPyConnection, budget: Budget, day: date, now: d
     costs = reports.ask(
         connection, COSTS, Question(by, Period(first, last), budget.timezone, is_compared=False)
     )
-    progress = Progress(first, last, _as_of(connection, now, budget.timezone))
+    progress = _progress(connection, day, now, budget.timezone, synced)
+    if costs.rows:
+        progress = replace(progress, is_covered=True)
     spent: dict[str | None, Values] = {row.values[costs.by[0]]: row.values for row in costs.rows if budget.by}
     limits = {None if name == NONE else name: limit for name, limit in budget.parts.items()}
     missing = [name for name in limits if name not in spent]
     rows = [
         Row("group", {costs.by[0]: name} | _values(budget, limits.get(name), values, progress))
-        for name, values in (spent | dict.fromkeys(missing, _NOTHING)).items()
+        for name, values in (spent | dict.fromkeys(missing, _UNKNOWN)).items()
     ]
-    whole = costs.total.values if costs.rows else _NOTHING
+    whole = costs.total.values if costs.rows else _NOTHING if progress.is_covered else _UNKNOWN
     total = Row("total", {costs.by[0]: None} | _values(budget, budget.whole, whole, progress))
     return Answer(
         report="budget",
@@ -133,7 +144,7 @@ def ask(connection: duckdb.DuckDBPyConnection, budget: Budget, day: date, now: d
         unpriced=costs.unpriced,
         notes=[*_notes(budget, progress, total, missing), *costs.notes],
         is_empty=False,
-        details=_details(budget, progress, [*rows, total]),
+        details=_details(budget, progress, [*rows, total], missing),
     )
 
 
@@ -154,7 +165,12 @@ def line(answer: Answer) -> str:
             f"{row.values[answer.by[0]] or NONE} is {row.values['status']}"
             for row in answer.rows
             if row.values["status"] in ("warn", *UNMET)
+            and (row.values[answer.by[0]] or NONE) not in details["without_completions"]
         ),
+        f"no completions of {', '.join(details['without_completions'])} in {details['month']}"
+        if details["without_completions"]
+        else "",
+        "" if details["covered"] else f"the warehouse holds no completions of {details['month']}",
         *(f"{percent(ratio(total[name], spent))} {word}" for name, word in _WORDS.items() if total[name]),
         f"{total['unpriced_completions']:,} completions unpriced" if total["unpriced_completions"] else "",
     ]
@@ -162,6 +178,7 @@ def line(answer: Answer) -> str:
 
 
 _NOTHING: Values = {"cost_usd": Decimal(0)}
+_UNKNOWN: Values = {"cost_usd": None}
 _WHOLE = Dimension("whole", "scope", "'everything'", is_daily=True)
 _WORDS = {
     "upper_bound_usd": "an upper bound",
@@ -181,14 +198,24 @@ def _amount(word: str, text: str) -> Decimal:
     return value
 
 
-def _as_of(connection: duckdb.DuckDBPyConnection, now: datetime, timezone: str) -> datetime:
-    """Local time up to which spending is known: that of the last sync, or now."""
-    row = connection.execute(
-        "select timezone($zone, least($now, coalesce(max(last_synced_at), $now))) from marts.freshness",
-        {"zone": timezone, "now": now},
+def _progress(
+    connection: duckdb.DuckDBPyConnection, day: date, now: datetime, timezone: str, synced: datetime | None
+) -> Progress:
+    """Spending is known up to the last sync, else to now. A month is covered where a sync came in or
+    after it, and the data begins no later than it ends."""
+    as_of, last_synced, begins = connection.execute(
+        """
+        select
+            timezone($zone, least($now, greatest(max(last_synced_at), $synced))),
+            timezone($zone, greatest(max(last_synced_at), $synced))::date,
+            (select timezone($zone, min(created_at))::date from chat.completions)
+        from marts.freshness
+        """,
+        {"zone": timezone, "now": now, "synced": synced},
     ).fetchall()[0]
-    assert isinstance(row[0], datetime)
-    return row[0]
+    first, last = month(day)
+    is_covered = last_synced is not None and last_synced >= first and begins is not None and begins <= last
+    return Progress(first, last, as_of, is_covered)
 
 
 def _values(budget: Budget, limit: Decimal | None, sums: Values, progress: Progress) -> Values:
@@ -219,11 +246,15 @@ def _status(
     return "warn" if judged >= budget.warn * limit or expected > limit else "ok"
 
 
-def _details(budget: Budget, progress: Progress, rows: Iterable[Row]) -> dict[str, Any]:
+def _details(
+    budget: Budget, progress: Progress, rows: Iterable[Row], missing: Iterable[str | None]
+) -> dict[str, Any]:
     statuses = {row.values["status"] for row in rows}
     return {
         "month": f"{progress.first:%Y-%m}",
         "as_of": progress.as_of.isoformat(timespec="seconds"),
+        "covered": progress.is_covered,
+        "without_completions": [name or NONE for name in missing],
         "method": METHOD,
         "on": budget.on,
         "warn": float(budget.warn),
@@ -242,7 +273,11 @@ def _notes(budget: Budget, progress: Progress, total: Row, missing: Iterable[str
             f"Projected by {METHOD}: what was spent in {days:.1f} of {length} days, for all of them; weekdays and "
             f"growth are not taken into account."
         )
-    if total.values["spent_usd"] is None:
+    if not progress.is_covered:
+        said.append(
+            f"The warehouse holds no completions of {progress.first:%Y-%m}, so nobody can say that the budget is kept."
+        )
+    elif total.values["spent_usd"] is None:
         said.append("No completion of the month has a cost, so nobody can say that the budget is kept.")
     if budget.by:
         said += [f"No completion of the month has {budget.by.column} {name or NONE!r}." for name in missing]

@@ -198,7 +198,8 @@ def budget(
     """Compare a month's spending with a budget. Made for a scheduler: exit 3 when it is over.
 
     Over means spent (or, with --on projected, projected) is more than a budget, the whole or a part's. A budget of
-    completions none of which has a price is unknown, and exits 3 too. Below that, the status is warn from --warn on
+    completions none of which has a price is unknown, and exits 3 too; so is one of a name without completions in the
+    month, and of a month that the warehouse has nothing of. Below that, the status is warn from --warn on
     or where the projection exceeds the budget, else ok, and the exit code 0.
 
     The projection is a run rate: what was spent until the last sync, times the length of the month over the part
@@ -224,7 +225,7 @@ def budget(
     written = _kind(kind, output, "table" if sys.stdout.isatty() else "line")
     with query.reading(warehouse) as connection:
         day = span("--month", month or "this-month", reports.today(connection, now, timezone))[0]
-        answer = budgets.ask(connection, own, day, now)
+        answer = budgets.ask(connection, own, day, now, _last_noted(warehouse))
     with until_closed():
         if written == "line":
             _save(f"{budgets.line(answer)}\n", output)
@@ -232,6 +233,18 @@ def budget(
             _write(answer, written, output, report_formats.text)
     if not budgets.is_met(answer):
         sys.exit(3)
+
+
+def _last_noted(warehouse: Path) -> datetime | None:
+    """When the last sync began that ended well; one that found nothing new is only noted beside the warehouse."""
+    from stored_completions import journal
+    from stored_completions.report import TO_THE_END
+    from stored_completions.warehouse import Files
+
+    notes = journal.read(Files(warehouse.absolute()))
+    runs = [*notes.runs, *([notes.last] if notes.last else [])]
+    begun = [run["started_at"] for run in runs if run["outcome"] in TO_THE_END]
+    return max(map(datetime.fromisoformat, begun), default=None)
 
 
 def _kind(kind: str | None, output: Path | None, default: str) -> str:
