@@ -92,6 +92,21 @@ def test_a_name_without_completions_is_unknown(connection: DuckDBPyConnection) -
     assert "nosuch is" not in line(answer)
 
 
+def test_a_name_that_is_only_idle_this_month_is_kept_within_its_budget(
+    connection: DuckDBPyConnection,
+) -> None:
+    """A scheduler must not be told on the first of each month that every team is misspelt."""
+    parts = {"search": Decimal("5"), "nosuch": Decimal("5")}
+    answer = ask(
+        connection, Budget(None, by=TEAM, parts=parts), date(2026, 3, 5), LATER, at("2026-03-20 00:00")
+    )
+    found = {
+        row.values["metadata:team"]: (row.values["spent_usd"], row.values["status"]) for row in answer.rows
+    }
+    assert found == {"search": (usd("0"), "ok"), "nosuch": (None, "unknown")}
+    assert answer.details["without_completions"] == ["nosuch"]
+
+
 def test_what_came_after_the_last_sync_is_not_known(connection: DuckDBPyConnection) -> None:
     insert(connection, "sources", {"source": "default"})
     run = {

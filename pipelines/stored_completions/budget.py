@@ -5,7 +5,7 @@ that has passed. It takes no account of weekdays, so it is off while a month is 
 none before a whole day has passed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -125,10 +125,12 @@ def ask(
         progress = replace(progress, is_covered=True)
     spent: dict[str | None, Values] = {row.values[costs.by[0]]: row.values for row in costs.rows if budget.by}
     limits = {None if name == NONE else name: limit for name, limit in budget.parts.items()}
-    missing = [name for name in limits if name not in spent]
+    idle = [name for name in limits if name not in spent]
+    missing = _never_heard_of(connection, by, idle)
+    unspent = {name: _NOTHING if progress.is_covered and name not in missing else _UNKNOWN for name in idle}
     rows = [
         Row("group", {costs.by[0]: name} | _values(budget, limits.get(name), values, progress))
-        for name, values in (spent | dict.fromkeys(missing, _UNKNOWN)).items()
+        for name, values in (spent | unspent).items()
     ]
     whole = costs.total.values if costs.rows else _NOTHING if progress.is_covered else _UNKNOWN
     total = Row("total", {costs.by[0]: None} | _values(budget, budget.whole, whole, progress))
@@ -146,6 +148,17 @@ def ask(
         is_empty=False,
         details=_details(budget, progress, [*rows, total], missing),
     )
+
+
+def _never_heard_of(
+    connection: duckdb.DuckDBPyConnection, by: tuple[Dimension, ...], names: Sequence[str | None]
+) -> list[str | None]:
+    """Those of the names that no completion of any month has: surely misspelt, where others are only idle."""
+    if not names:
+        return []
+    ever = reports.ask(connection, COSTS, Question(by, is_compared=False))
+    known = {row.values[ever.by[0]] for row in ever.rows}
+    return [name for name in names if name not in known]
 
 
 def is_met(answer: Answer) -> bool:
