@@ -349,6 +349,16 @@ overrides                   text       the user's price file as it was; NULL: th
 """,
 )
 
+PURGES = _own_table(
+    "purges",
+    "A completion whose content was erased on request; its content and messages are never loaded again.",
+    "completion_id",
+    """
+completion_id  text       the completion; its usage stays
+purged_at      timestamp  when its content was erased
+""",
+)
+
 TABLES: tuple[Table, ...] = (
     COMPLETIONS,
     CHOICES,
@@ -368,5 +378,6 @@ REFERENCE_TABLES: tuple[Table, ...] = (
     PRICE_MULTIPLIERS,
     BATCH_RULES,
     PRICE_SETS,
+    PURGES,
 )
 """What no page brings: written as a whole, outside the rounds."""
