@@ -14,7 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import definitions, rollup
+from stored_completions import definitions
+from stored_completions.reports import rollup
 from stored_completions.tables import BY_NAME, TABLES
 
 _OWN = (

@@ -7,9 +7,10 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from given import Row, warehouse
-from stored_completions import models, rollup
+from stored_completions import models
 from stored_completions.dashboard import Scope, dashboard
-from stored_completions.periods import Period
+from stored_completions.reports import rollup
+from stored_completions.reports.periods import Period
 
 NOW = datetime(2026, 2, 28, 18, tzinfo=UTC)
 FEBRUARY = Period(date(2026, 2, 1), date(2026, 2, 28))

@@ -15,8 +15,8 @@ import duckdb
 from rebuild import normal, rebuild
 from stored_completions import models
 from stored_completions.config import settings
-from stored_completions.report import Report
 from stored_completions.rounds import Bounds
+from stored_completions.run_report import Report
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.sandbox.generate import UNTIL
 from stored_completions.sync import sync

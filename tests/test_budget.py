@@ -9,11 +9,12 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from given import at, insert, warehouse
-from stored_completions import models, report_formats
-from stored_completions.budget import Budget, Progress, amounts, ask, is_met, line
+from stored_completions import models
 from stored_completions.errors import UsageError
-from stored_completions.report_dimensions import dimensions
-from stored_completions.reports import Answer
+from stored_completions.reports import formats as report_formats
+from stored_completions.reports.asking import Answer
+from stored_completions.reports.budget import Budget, Progress, amounts, ask, is_met, line
+from stored_completions.reports.dimensions import dimensions
 from test_reports import GIVEN, PRICES, usd
 
 JANUARY, FEBRUARY, MARCH = date(2026, 1, 1), date(2026, 2, 14), date(2026, 3, 1)

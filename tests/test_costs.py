@@ -11,8 +11,10 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from given import Row, at, insert, rows, warehouse
-from stored_completions import models, price_overrides, prices
-from stored_completions.price_changes import PriceChange, diff
+from stored_completions import models
+from stored_completions.prices import overrides as price_overrides
+from stored_completions.prices import sets as prices
+from stored_completions.prices.changes import PriceChange, diff
 
 LARGEST = 2**63 - 1
 NOON = at("2026-11-01 12:00")

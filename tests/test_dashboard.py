@@ -25,7 +25,7 @@ from stored_completions.dashboard.page import page as made
 from stored_completions.dashboard.scope import days_within
 from stored_completions.dashboard.section import Column, Section
 from stored_completions.dashboard.shown import change, short_count, usd
-from stored_completions.periods import Period
+from stored_completions.reports.periods import Period
 
 DAY = timedelta(days=1)
 VENDOR = render.FOLDER / "vendor"

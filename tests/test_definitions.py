@@ -7,7 +7,7 @@ import pytest
 
 from stored_completions.config import settings
 from stored_completions.errors import UsageError
-from stored_completions.report import Report
+from stored_completions.run_report import Report
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.sync import sync
 

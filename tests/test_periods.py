@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stored_completions.errors import UsageError
-from stored_completions.periods import Period, period, span
+from stored_completions.reports.periods import Period, period, span
 
 LEAP = date(2024, 3, 1)  # a Friday
 DAYS = st.dates(date(1900, 1, 1), date(2100, 12, 31))

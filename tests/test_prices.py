@@ -11,10 +11,12 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, TieredPrices
 
 from given import rows
-from stored_completions import __version__, models, price_overrides, prices
+from stored_completions import __version__, models
 from stored_completions.errors import UsageError
-from stored_completions.price_overrides import Overrides, parsed
-from stored_completions.prices import Explanation, PriceRow, PriceRule, PriceSet
+from stored_completions.prices import overrides as price_overrides
+from stored_completions.prices import sets as prices
+from stored_completions.prices.overrides import Overrides, parsed
+from stored_completions.prices.sets import Explanation, PriceRow, PriceRule, PriceSet
 
 OPENAI = next(provider for provider in providers if provider.id == "openai")
 BUILT_IN = prices.price_set()

@@ -18,7 +18,9 @@ from genai_prices import Usage, calc_price
 from genai_prices.data import providers
 
 from given import Row, warehouse
-from stored_completions import models, price_overrides, prices
+from stored_completions import models
+from stored_completions.prices import overrides as price_overrides
+from stored_completions.prices import sets as prices
 from stored_completions.tables import BY_NAME, LOAD_ID
 
 OPENAI = next(provider for provider in providers if provider.id == "openai")

@@ -15,11 +15,14 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from given import Row, at, rows, warehouse
-from stored_completions import models, report_notes, rollup
+from stored_completions import models
 from stored_completions.errors import UsageError, WarehouseError
-from stored_completions.periods import Period
-from stored_completions.report_dimensions import dimensions
-from stored_completions.report_sums import (
+from stored_completions.reports import notes as report_notes
+from stored_completions.reports import rollup
+from stored_completions.reports.asking import Answer, Question, ask, today
+from stored_completions.reports.dimensions import dimensions
+from stored_completions.reports.periods import Period
+from stored_completions.reports.sums import (
     COSTS,
     DEFINITIONS,
     FINISH_REASONS,
@@ -28,7 +31,6 @@ from stored_completions.report_sums import (
     UNPRICED,
     Definition,
 )
-from stored_completions.reports import Answer, Question, ask, today
 
 FEBRUARY = Period(date(2026, 2, 1), date(2026, 2, 28))
 

@@ -17,7 +17,7 @@ import pytest
 from stored_completions import warehouse
 from stored_completions.errors import WarehouseError
 from stored_completions.publishing import Prepared, prepare
-from stored_completions.report import Report
+from stored_completions.run_report import Report
 from stored_completions.sandbox import Sandbox
 from stored_completions.warehouse import Files, generation
 from synced import (

@@ -18,16 +18,16 @@ from typing import Any
 import click
 
 from stored_completions import __version__
-from stored_completions.cli_dashboard import dashboard
-from stored_completions.cli_prices import prices
-from stored_completions.cli_reports import report
-from stored_completions.options import (
+from stored_completions.commands.dashboard import dashboard
+from stored_completions.commands.options import (
     Commands,
     sandbox_options,
     source_options,
     until_closed,
     warehouse_option,
 )
+from stored_completions.commands.prices import prices
+from stored_completions.commands.reports import report
 
 
 @click.group(

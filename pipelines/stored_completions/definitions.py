@@ -8,8 +8,9 @@ from hashlib import sha256
 
 import duckdb
 
-from stored_completions import models, prices
-from stored_completions.price_overrides import NONE, Overrides
+from stored_completions import models
+from stored_completions.prices import sets as prices
+from stored_completions.prices.overrides import NONE, Overrides
 
 _TABLE = "create table if not exists chat.definitions (fingerprint varchar)"
 

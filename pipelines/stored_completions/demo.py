@@ -10,10 +10,10 @@ from rich.console import Console
 from stored_completions import journal, query
 from stored_completions.config import settings
 from stored_completions.progress import watching
-from stored_completions.report_dimensions import dimensions
-from stored_completions.report_formats import text
-from stored_completions.report_sums import COSTS
-from stored_completions.reports import Question, ask
+from stored_completions.reports.asking import Question, ask
+from stored_completions.reports.dimensions import dimensions
+from stored_completions.reports.formats import text
+from stored_completions.reports.sums import COSTS
 from stored_completions.sync import stopping, sync
 from stored_completions.tables import BY_NAME
 from stored_completions.tabular import draw

@@ -15,7 +15,7 @@ from rich.console import Console
 from stored_completions import journal, query, warehouse
 from stored_completions.errors import Unmet, WarehouseError
 from stored_completions.reader import Filter, cursor_key
-from stored_completions.report import TO_THE_END
+from stored_completions.run_report import TO_THE_END
 from stored_completions.store import Store
 from stored_completions.tables import TABLES
 from stored_completions.tabular import draw, pairs

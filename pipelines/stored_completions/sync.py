@@ -14,17 +14,19 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import definitions, journal, price_overrides, rollup, store, undo, warehouse
+from stored_completions import definitions, journal, store, undo, warehouse
 from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.cursor import Cursor
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
 from stored_completions.loading import Loading
+from stored_completions.prices import overrides as price_overrides
 from stored_completions.progress import Quiet, Watcher
 from stored_completions.publishing import prepare, publish
 from stored_completions.reader import cursor_key, pages
-from stored_completions.report import TO_THE_END, Report, run_from_json
+from stored_completions.reports import rollup
 from stored_completions.rounds import Bounds, Round
+from stored_completions.run_report import TO_THE_END, Report, run_from_json
 from stored_completions.stop import Stop, stopping
 from stored_completions.store import Store
 from stored_completions.walk import Walk

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from stored_completions.dashboard import basis, palette, summaries
 from stored_completions.dashboard.folding import folded
 from stored_completions.dashboard.section import Column, Section, Series, Stack
-from stored_completions.periods import Period
+from stored_completions.reports.periods import Period
 
 _NO_COMPLETIONS = "There are no completions in this period."
 

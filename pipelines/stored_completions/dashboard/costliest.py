@@ -10,7 +10,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from stored_completions.dashboard.scope import DAY, Scope, days_within
-from stored_completions.periods import Period
+from stored_completions.reports.periods import Period
 
 _GROUPS = """
 select daily_costs.created_date, daily_costs.model, daily_costs.largest_cost_usd

@@ -11,9 +11,9 @@ Costs are those of marts.completion_costs, digit by digit; days are those of the
 
 from duckdb import DuckDBPyConnection
 
-from stored_completions import rollup
 from stored_completions.dashboard import costliest
 from stored_completions.dashboard.scope import DAY, Scope, days_within
+from stored_completions.reports import rollup
 
 KEYS_SHOWN = 3
 

@@ -15,7 +15,7 @@ from stored_completions.dashboard.figures import SQL as TOTALS
 from stored_completions.dashboard.figures import Figure, figures, totals
 from stored_completions.dashboard.scope import Scope
 from stored_completions.dashboard.section import Block, Section, Series, chart, over_time, ranked, stacked
-from stored_completions.periods import Period
+from stored_completions.reports.periods import Period
 
 
 @dataclass(frozen=True)

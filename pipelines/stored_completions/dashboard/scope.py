@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from stored_completions.periods import Period
+from stored_completions.reports.periods import Period
 
 DAY = timedelta(days=1)
 NO_TIME = timedelta()

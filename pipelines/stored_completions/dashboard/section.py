@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from stored_completions.dashboard import shown
 from stored_completions.dashboard.axis import Axis
-from stored_completions.report_sums import EXACT
+from stored_completions.reports.sums import EXACT
 
 Row = Mapping[str, Any]
 Kind = Literal["text", "usd", "count", "share", "change", "time", "basis", "reason", "pairs", "id"]

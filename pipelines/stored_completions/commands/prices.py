@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stored_completions.options import Command, Commands, warehouse_option
+from stored_completions.commands.options import Command, Commands, warehouse_option
 
 if TYPE_CHECKING:
-    from stored_completions.price_overrides import Overrides
-    from stored_completions.prices import PriceRow, PriceSet
+    from stored_completions.prices.overrides import Overrides
+    from stored_completions.prices.sets import PriceRow, PriceSet
 
 
 @click.group(cls=Commands, short_help="The prices that costs are reckoned with.")
@@ -66,8 +66,8 @@ def list_prices(warehouse: Path, model: str | None, at: str | None, history: boo
       stored-completions prices list --model gpt-5-2025-08-07 --history
     """
     from stored_completions.errors import UsageError
-    from stored_completions.price_texts import listed
-    from stored_completions.prices import matched
+    from stored_completions.prices.sets import matched
+    from stored_completions.prices.texts import listed
 
     day = _day(at)
     known = _price_set(warehouse)
@@ -115,8 +115,8 @@ def explain(warehouse: Path, model: str, tier: str, at: str | None, input_tokens
     """
     from rich.console import Console
 
-    from stored_completions.price_texts import as_object, sentences
-    from stored_completions.prices import explain as look
+    from stored_completions.prices.sets import explain as look
+    from stored_completions.prices.texts import as_object, sentences
     from stored_completions.tabular import pairs
 
     found = look(_price_set(warehouse), model, tier, _day(at), input_tokens)
@@ -137,9 +137,9 @@ def diff(warehouse: Path, file: Path | None, kind: str) -> None:
     """
     from stored_completions import query
     from stored_completions.money import dollars
-    from stored_completions.price_changes import diff as compare
-    from stored_completions.price_library import library_version
-    from stored_completions.prices import price_set
+    from stored_completions.prices.changes import diff as compare
+    from stored_completions.prices.library import library_version
+    from stored_completions.prices.sets import price_set
     from stored_completions.warehouse import Files, open_published
 
     with query.reading(warehouse) as connection:
@@ -191,15 +191,15 @@ def example() -> None:
       stored-completions prices diff --prices prices.toml
       stored-completions sync --prices prices.toml
     """
-    from stored_completions.price_overrides import EXAMPLE
+    from stored_completions.prices.overrides import EXAMPLE
 
     click.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)
 
 
 def _overrides(file: Path | None) -> "Overrides":
     """The price file that a sync with this flag would take."""
-    from stored_completions import price_overrides
     from stored_completions.config import Configuration
+    from stored_completions.prices import overrides as price_overrides
 
     found = Configuration({"prices": file}, os.environ, Path.cwd()).text("prices")
     return price_overrides.read(Path(found).expanduser()) if found else price_overrides.NONE
@@ -207,8 +207,8 @@ def _overrides(file: Path | None) -> "Overrides":
 
 def _price_set(warehouse: Path) -> "PriceSet":
     """The prices that the warehouse is reported with, or the installed ones where there is no warehouse."""
-    from stored_completions import prices as all_prices
     from stored_completions import query
+    from stored_completions.prices import sets as all_prices
 
     if not warehouse.exists():
         _say(f"There is no warehouse at {warehouse}: these are the installed prices.")
@@ -218,7 +218,7 @@ def _price_set(warehouse: Path) -> "PriceSet":
 
 
 def _day(word: str | None) -> date:
-    from stored_completions.periods import span
+    from stored_completions.reports.periods import span
 
     today = datetime.now(UTC).date()
     return span("--at", word, today)[0] if word else today

@@ -15,12 +15,12 @@ from typing import Any
 
 import duckdb
 
-from stored_completions import report_notes
 from stored_completions.errors import UsageError, WarehouseError
-from stored_completions.periods import Period
-from stored_completions.report_dimensions import BY_WORD, REASON, Dimension
-from stored_completions.report_sql import UTC, Days, grouped, is_rolled_up
-from stored_completions.report_sums import Column, Definition, Sums, Values, amounts, merged, ratio
+from stored_completions.reports import notes as report_notes
+from stored_completions.reports.dimensions import BY_WORD, REASON, Dimension
+from stored_completions.reports.periods import Period
+from stored_completions.reports.sql import UTC, Days, grouped, is_rolled_up
+from stored_completions.reports.sums import Column, Definition, Sums, Values, amounts, merged, ratio
 
 NONE = "(none)"
 OTHERS = "(others)"

@@ -13,14 +13,14 @@ from typing import Any
 
 import duckdb
 
-from stored_completions import reports
 from stored_completions.errors import UsageError
 from stored_completions.money import dollars, percent
-from stored_completions.periods import DAY, Period, month
-from stored_completions.report_dimensions import Dimension
-from stored_completions.report_sql import UTC
-from stored_completions.report_sums import BASES, COSTS, EXACT, Column, Values, ratio
-from stored_completions.reports import NONE, Answer, Question, Row
+from stored_completions.reports import asking as reports
+from stored_completions.reports.asking import NONE, Answer, Question, Row
+from stored_completions.reports.dimensions import Dimension
+from stored_completions.reports.periods import DAY, Period, month
+from stored_completions.reports.sql import UTC
+from stored_completions.reports.sums import BASES, COSTS, EXACT, Column, Values, ratio
 
 METHOD = "run rate"
 UNMET = ("over", "unknown")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stored_completions.options import Command, Commands, until_closed, warehouse_option
+from stored_completions.commands.options import Command, Commands, until_closed, warehouse_option
 
 if TYPE_CHECKING:
-    from stored_completions.reports import Answer
+    from stored_completions.reports.asking import Answer
 
 FORMATS = ("table", "json", "csv", "markdown")
 BY = "day, week, month, model, tier, source, finish-reason, input-user or metadata:KEY"
@@ -75,10 +75,12 @@ def _report_command(name: str, short_help: str, default_by: str, text: str) -> N
         warehouse: Path, by: tuple[str, ...], since: str | None, until: str | None, timezone: str, top: int | None,
         kind: str | None, output: Path | None,
     ) -> None:  # fmt: skip
-        from stored_completions import query, report_formats, reports
-        from stored_completions.periods import period
-        from stored_completions.report_dimensions import dimensions
-        from stored_completions.report_sums import DEFINITIONS
+        from stored_completions import query
+        from stored_completions.reports import asking as reports
+        from stored_completions.reports import formats as report_formats
+        from stored_completions.reports.dimensions import dimensions
+        from stored_completions.reports.periods import period
+        from stored_completions.reports.sums import DEFINITIONS
 
         wanted = dimensions(by)
         written = _kind(kind, output, "table")
@@ -210,11 +212,13 @@ def budget(
       stored-completions report budget --monthly 500
       stored-completions report budget --monthly 500 --monthly search=200 --by metadata:team --on projected
     """
-    from stored_completions import budget as budgets
-    from stored_completions import query, report_formats, reports
+    from stored_completions import query
     from stored_completions.errors import UsageError
-    from stored_completions.periods import span
-    from stored_completions.report_dimensions import dimensions
+    from stored_completions.reports import asking as reports
+    from stored_completions.reports import budget as budgets
+    from stored_completions.reports import formats as report_formats
+    from stored_completions.reports.dimensions import dimensions
+    from stored_completions.reports.periods import span
 
     whole, parts = budgets.amounts(monthly)
     taken_apart = dimensions([by]) if by else (None,)
@@ -238,7 +242,7 @@ def budget(
 def _last_noted(warehouse: Path) -> datetime | None:
     """When the last sync began that ended well; one that found nothing new is only noted beside the warehouse."""
     from stored_completions import journal
-    from stored_completions.report import TO_THE_END
+    from stored_completions.run_report import TO_THE_END
     from stored_completions.warehouse import Files
 
     notes = journal.read(Files(warehouse.absolute()))
@@ -250,7 +254,7 @@ def _last_noted(warehouse: Path) -> datetime | None:
 def _kind(kind: str | None, output: Path | None, default: str) -> str:
     """The format asked for, else the default; of a file that of its suffix, with which no other agrees."""
     from stored_completions.errors import UsageError
-    from stored_completions.report_formats import SUFFIXES
+    from stored_completions.reports.formats import SUFFIXES
 
     if output is None:
         return kind or default
@@ -267,7 +271,7 @@ def _write(answer: "Answer", kind: str, output: Path | None, text: Callable[...,
     if kind == "table" and output is None:
         from rich.console import Console
 
-        from stored_completions.report_table import draw
+        from stored_completions.reports.table import draw
 
         draw(answer, Console(highlight=False))
     else:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from stored_completions.money import percent, places, rounded
-from stored_completions.report_sums import Column
-from stored_completions.reports import NONE, Answer, Row
+from stored_completions.reports.asking import NONE, Answer, Row
+from stored_completions.reports.sums import Column
 from stored_completions.tabular import printable
 
 _PARTIAL = ("cost_usd", "spent_usd", "projected_usd")

@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from stored_completions.price_models import Price, PriceList, Rates
+from stored_completions.prices.lists import Price, PriceList, Rates
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice

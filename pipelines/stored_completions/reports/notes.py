@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 
 from stored_completions.money import dollars, percent
-from stored_completions.periods import Period
-from stored_completions.report_sums import EXACT, Definition, Sums, Values, ratio
+from stored_completions.reports.periods import Period
+from stored_completions.reports.sums import EXACT, Definition, Sums, Values, ratio
 
 MOST_UNPRICED = 5
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import duckdb
 
-from stored_completions.periods import Period
-from stored_completions.report_dimensions import Dimension
+from stored_completions.reports.dimensions import Dimension
+from stored_completions.reports.periods import Period
 
 UTC = "UTC"
 ROLLUP = "reports.daily_costs"

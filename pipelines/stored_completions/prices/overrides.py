@@ -1,6 +1,6 @@
 """The price file: what may stand in it, and a sentence for everything that may not.
 
-`prices.example.toml` beside this file shows all of it; the built-in overrides are such a file too.
+`example.toml` beside this file shows all of it; the built-in overrides are such a file too.
 """
 
 import difflib
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from stored_completions.errors import UsageError
-from stored_completions.price_models import RATES, TIERS, Patch
+from stored_completions.prices.lists import RATES, TIERS, Patch
 
-BUILT_IN = Path(__file__).with_name("built_in_prices.toml")
-EXAMPLE = Path(__file__).with_name("prices.example.toml")
+BUILT_IN = Path(__file__).with_name("built_in.toml")
+EXAMPLE = Path(__file__).with_name("example.toml")
 
 _KINDS = ("equals", "starts_with", "ends_with", "contains", "regex")
 _MILLION = Decimal(1_000_000)

@@ -18,12 +18,15 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from stored_completions import __version__, price_library, price_models, price_overrides
+from stored_completions import __version__
 from stored_completions.errors import UsageError
 from stored_completions.models import create_reference_tables
-from stored_completions.price_library import Rule, library, library_version
-from stored_completions.price_models import Backdated, Patched, PriceList, spans
-from stored_completions.price_overrides import NONE, BatchRule, Entry, Multiplier, Overrides, built_in
+from stored_completions.prices import library as price_library
+from stored_completions.prices import lists as price_models
+from stored_completions.prices import overrides as price_overrides
+from stored_completions.prices.library import Rule, library, library_version
+from stored_completions.prices.lists import Backdated, Patched, PriceList, spans
+from stored_completions.prices.overrides import NONE, BatchRule, Entry, Multiplier, Overrides, built_in
 from stored_completions.tables import (
     BATCH_RULES,
     MODEL_PRICE_RULES,

@@ -12,10 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
-from stored_completions.report_cells import all_rows, cells, label, legend, scope, telling
-from stored_completions.report_sums import EXACT
-from stored_completions.report_table import draw
-from stored_completions.reports import Answer, Row
+from stored_completions.reports.asking import Answer, Row
+from stored_completions.reports.cells import all_rows, cells, label, legend, scope, telling
+from stored_completions.reports.sums import EXACT
+from stored_completions.reports.table import draw
 
 SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown", ".txt": "table"}
 

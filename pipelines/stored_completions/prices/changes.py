@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import duckdb
 
-from stored_completions import models, prices
-from stored_completions.prices import PriceSet
+from stored_completions import models
+from stored_completions.prices import sets as prices
+from stored_completions.prices.sets import PriceSet
 
 _TABLES = ("model_price_rules", "model_prices", "price_multipliers", "batch_rules")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
-from stored_completions.report_sql import COUNTERS, Facts
+from stored_completions.reports.sql import COUNTERS, Facts
 
 Sums = Mapping[str, Any]
 Values = dict[str, Any]

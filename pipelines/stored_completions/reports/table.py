@@ -10,9 +10,9 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from stored_completions.report_cells import cells, legend, scope, telling
-from stored_completions.report_sums import Column
-from stored_completions.reports import Answer
+from stored_completions.reports.asking import Answer
+from stored_completions.reports.cells import cells, legend, scope, telling
+from stored_completions.reports.sums import Column
 
 _GAP = "  "
 _NARROWEST = 12

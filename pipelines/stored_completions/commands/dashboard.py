@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stored_completions.options import warehouse_option
+from stored_completions.commands.options import warehouse_option
 
 DAYS = "2026-01-31, 2026-01, 2026, today, yesterday, 7d, 2w, this- or last-week, -month, -year"
 
@@ -64,11 +64,12 @@ def dashboard(
     """
     import duckdb
 
-    from stored_completions import query, reports
+    from stored_completions import query
     from stored_completions.dashboard import Scope
     from stored_completions.dashboard import dashboard as make
     from stored_completions.errors import WarehouseError
-    from stored_completions.periods import period
+    from stored_completions.reports import asking as reports
+    from stored_completions.reports.periods import period
 
     now = datetime.now(UTC)
     with query.reading(warehouse) as connection:
