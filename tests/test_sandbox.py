@@ -236,6 +236,11 @@ def test_servers_that_end_lists_differently() -> None:
         assert ids(client.get(LIST, params={"limit": 2, "after": "1.0"})) == ["2.0", "1.0"]
 
 
+def test_a_limit_beyond_any_list() -> None:
+    with served(account_of(completion("a", 1))) as (_, client):
+        assert ids(client.get(LIST, params={"limit": str(2**63)})) == ["a"]
+
+
 def test_limits_over_the_maximum() -> None:
     words = "Invalid 'limit': integer above maximum value. Expected a value <= 3, but got 4 instead."
     with served(in_seconds(*[1] * 9), max_limit=3) as (sandbox, client):
@@ -277,6 +282,17 @@ def test_limits_over_the_maximum() -> None:
                 "metadata",
                 "invalid_type",
             ),
+        ),
+        *(
+            (
+                {name: "x"},
+                error(
+                    "Invalid type for 'metadata': expected an object, but got a string instead.",
+                    "metadata",
+                    "invalid_type",
+                ),
+            )
+            for name in ("metadata[]", "metadata[a][b]")
         ),
         (
             {"order": "newest"},

@@ -105,7 +105,12 @@ def _metadata(spec: Spec) -> None:
 def _filter(spec: Spec) -> None:
     for parameter in spec["paths"]["/chat/completions"]["get"]["parameters"]:
         if parameter["name"] == "metadata":
-            parameter.update(style="deepObject", explode=True)
+            schema = {
+                "type": "object",
+                "propertyNames": {"minLength": 1, "pattern": r"^[^\[\]]+$"},
+                "additionalProperties": {"type": "string"},
+            }
+            parameter.update(style="deepObject", explode=True, schema=schema)
 
 
 DEPARTURES = (
@@ -130,7 +135,10 @@ UNSAID = (
     Departure("limits", "a page of less than one row is refused; the file gives limit no minimum", _limits),
     Departure("metadata", "16 pairs, 64 and 512 characters: the file says so in words only", _metadata),
     Departure(
-        "metadata filter", "it is sent as metadata[key]=value; the file says so in words only", _filter
+        "metadata filter",
+        "it is sent as metadata[key]=value, so that a key cannot be empty nor have brackets; the file says so in "
+        "words only",
+        _filter,
     ),
 )
 

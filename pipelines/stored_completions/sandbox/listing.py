@@ -14,7 +14,7 @@ from .rows import Ordered, Row
 from .rules import Rules
 
 _DEFAULT_LIMIT = 20
-_METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+_METADATA = re.compile(r"metadata\[((?:(?!\]\[).)+)\]", re.DOTALL)
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 
 
@@ -53,7 +53,7 @@ def list_completions(
         else:
             ordered = _by_place(account.rows(), cursor, paging)
         fitting = (row for row in ordered if row.is_visible(now) and row.matches(model, metadata))
-        items = [(row.id, row.body) for row in islice(fitting, paging.limit + 1)]
+        items = [(row.id, row.body) for row in islice(fitting, min(paging.limit, len(account)) + 1)]
     return _page(items, paging.limit, rules)
 
 
@@ -115,7 +115,11 @@ def _limit(text: str | None, rules: Rules) -> int:
 
 
 def _metadata(query: dict[str, str]) -> list[tuple[str, str]]:
-    """The pairs of `metadata[key]=value`; plain `metadata=` is refused, or it would filter nothing."""
-    if "metadata" in query:
-        raise RequestError(answers.wrong_type("metadata", "an object", query["metadata"]))
-    return [(key[1], value) for name, value in query.items() if (key := _METADATA.fullmatch(name))]
+    """The pairs of `metadata[key]=value`; refused is what reads as a list or as nested, or it would filter nothing."""
+    pairs = []
+    for name, value in query.items():
+        if key := _METADATA.fullmatch(name):
+            pairs.append((key[1], value))
+        elif name == "metadata" or name.startswith("metadata["):
+            raise RequestError(answers.wrong_type("metadata", "an object", value))
+    return pairs
