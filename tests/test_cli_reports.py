@@ -244,9 +244,13 @@ class TestBudget:
     )
     def test_what_nobody_can_tell_is_exit_3(self, folder: Path, arguments: list[str]) -> None:
         monthly = "nosuch=0.1" if "--by" in arguments else "1"
-        done = report(folder, "budget", "--monthly", monthly, *arguments)
+        done = report(folder, "budget", "--monthly", monthly, "--format", "line", *arguments)
         assert (done.code, done.out.startswith("budget unknown: ")) == (3, True)
         assert f"no completions of {'nosuch in ' if '--by' in arguments else ''}{arguments[-1]}" in done.out
+
+    def test_parts_that_were_asked_for_are_shown_in_a_pipe_too(self, folder: Path) -> None:
+        done = report(folder, "budget", "--monthly", "500", "--month", MONTH, "--by", "metadata:team")
+        assert (done.code, "customer-care" in done.out) == (0, True)
 
     def test_warn_from_another_share_on(self, folder: Path) -> None:
         monthly = str(self.spent(folder) * 2)

@@ -53,6 +53,18 @@ def printed(*rows: tuple[Any, ...], names: tuple[str, ...], width: int, **option
     return stream.getvalue().splitlines()
 
 
+def test_names_are_found_without_their_schema(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create schema chat; create table chat.usage as select 1 as tokens; create schema marts"
+        )
+        connection.execute("create view marts.usage_wide as from chat.usage")
+    with query.reading(path) as connection:
+        assert query.select(connection, "from usage_wide join usage using (tokens)").rows.__next__() == (1,)
+        assert list(query.select(connection, "show tables").rows) == [("usage",), ("usage_wide",)]
+
+
 class TestFormats:
     def test_csv_is_what_duckdb_writes_itself(self, warehouse: Path, tmp_path: Path) -> None:
         shown = run("query", VALUES, "--warehouse", str(warehouse), at=tmp_path)

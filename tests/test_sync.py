@@ -85,6 +85,7 @@ def test_an_empty_account_has_every_table_with_exactly_its_columns(tmp_path: Pat
     with serving(Account()) as sandbox:
         report = synced(sandbox, tmp_path)
         assert (report.outcome, report.requests, report.published) == ("done", 1, True)
+        assert "only those made with store=True" in " ".join(report.sentences())
         found = rows(
             tmp_path,
             "select table_name, column_name, data_type from duckdb_columns() where schema_name = 'chat'"
@@ -96,7 +97,8 @@ def test_an_empty_account_has_every_table_with_exactly_its_columns(tmp_path: Pat
             ]
         assert synced(sandbox, tmp_path).outcome == "nothing_new"
         sandbox.account.add(completion("first", NOW - 5))
-        assert synced(sandbox, tmp_path).counts.rows_new == 1
+        filled = synced(sandbox, tmp_path)
+        assert (filled.counts.rows_new, "store=True" in " ".join(filled.sentences())) == (1, False)
         assert_exact(tmp_path, sandbox.account)
 
 

@@ -56,10 +56,13 @@ class Result:
 def reading(path: Path, output: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published copy, read-only and locked in; `output` is the one path that may be written.
 
+    Views and tables are found by their names alone, views first, and `show tables` shows them all.
+
     SQL that is wrong is a UsageError in DuckDB's own words; a file that cannot be read, a WarehouseError.
     """
     files = Files(path.absolute())
     with _in_sentences(files.published), contextlib.closing(warehouse.open_published(files)) as connection:
+        _search(connection)
         _lock_in(connection, output)
         yield connection
 
@@ -182,6 +185,13 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     if connection.description is not None:
         while batch := connection.fetchmany(_BATCH):
             yield from batch
+
+
+def _search(connection: duckdb.DuckDBPyConnection) -> None:
+    """Looks for names without a schema in all of ours that are there."""
+    there = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
+    path = ",".join(name for name in ("marts", "chat", "reports", "main") if name in there)
+    connection.execute(f"set search_path = '{path}'")
 
 
 def _lock_in(connection: duckdb.DuckDBPyConnection, output: Path | None) -> None:

@@ -81,6 +81,11 @@ class Report:
             said.append(
                 f"{_counted(counts.rows_quarantined, 'object')} could not be loaded: see chat.quarantine."
             )
+        if not counts.rows_seen and self.from_id is None and self.outcome in TO_THE_END:
+            said.append(
+                "The API listed no completion at all: it keeps only those made with store=True, and a filter, a key "
+                "of another project or zero data retention look the same."
+            )
         said += [self.detail] if self.detail else []
         behind = ": not published yet, publish_min_interval has not passed" if self.is_behind else ""
         said.append(f"{self.warehouse}{' (new)' if self.is_new_warehouse else ''}{behind}")

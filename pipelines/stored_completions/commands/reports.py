@@ -192,7 +192,7 @@ _report_command(
     "--month", metavar="MONTH", help="The month, e.g. 2026-01 or last-month.  [default: this month]"
 )
 @_zone_option
-@_output_options(("line", *FORMATS), "table, and one line into a pipe")
+@_output_options(("line", *FORMATS), "table, and without --by one line into a pipe")
 def budget(
     warehouse: Path, monthly: tuple[str, ...], by: str | None, warn: float, on: str, month: str | None,
     timezone: str, kind: str | None, output: Path | None,
@@ -226,7 +226,7 @@ def budget(
         raise UsageError("report budget takes one --by, and none of day, week and month.")
     own = budgets.Budget(whole, parts, taken_apart[0], budgets.share(warn), on, timezone)
     now = datetime.now(UTC)
-    written = _kind(kind, output, "table" if sys.stdout.isatty() else "line")
+    written = _kind(kind, output, "table" if by or sys.stdout.isatty() else "line")
     with query.reading(warehouse) as connection:
         day = span("--month", month or "this-month", reports.today(connection, now, timezone))[0]
         answer = budgets.ask(connection, own, day, now, _last_noted(warehouse))
