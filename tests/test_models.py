@@ -9,7 +9,7 @@ import pytest
 from given import warehouse
 from stored_completions import models
 from stored_completions.models import LAYERS, Model
-from stored_completions.tables import REFERENCE_TABLES, TABLES
+from stored_completions.tables import PUBLICATION, REFERENCE_TABLES, SOURCES, TABLES
 
 GOOD = """-- Answers of a completion,
 -- of which it has several.
@@ -142,6 +142,7 @@ def test_views_are_created_after_what_they_read() -> None:
 
 def test_views_and_tables_are_described_in_the_warehouse() -> None:
     connection = warehouse()
+    described_tables = (*TABLES, *REFERENCE_TABLES, SOURCES, PUBLICATION)
     models.comment_tables(connection)
     models.create_views(connection)
     models.create_views(connection)
@@ -149,11 +150,10 @@ def test_views_and_tables_are_described_in_the_warehouse() -> None:
         connection.execute(
             "select schema_name || '.' || view_name, comment from duckdb_views() where schema_name = 'marts'"
             " union all select schema_name || '.' || table_name, comment from duckdb_tables()"
-            " where table_name not in ('sources', 'publication')"
         ).fetchall()
     )
     assert described == {
-        **{f"chat.{table.name}": table.description for table in (*TABLES, *REFERENCE_TABLES)},
+        **{f"chat.{table.name}": table.description for table in described_tables},
         **{
             view.relation: f"{view.description} Grain: {', '.join(view.grain)}."
             for view in models.models("marts")
@@ -161,12 +161,12 @@ def test_views_and_tables_are_described_in_the_warehouse() -> None:
     }
     columns = connection.execute(
         "select table_name || '.' || column_name, comment from duckdb_columns()"
-        " where schema_name in ('chat', 'marts') and table_name not in ('sources', 'publication')"
+        " where schema_name in ('chat', 'marts')"
     ).fetchall()
     assert dict(columns) == {
         **{
             f"{table.name}.{column.name}": column.description
-            for table in (*TABLES, *REFERENCE_TABLES)
+            for table in described_tables
             for column in table.columns
         },
         **{

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from stored_completions.tables import REFERENCE_TABLES, TABLES
+from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 
 LAYERS = ("chat", "marts", "reports")
 
@@ -22,7 +22,10 @@ _RELATION = re.compile(rf"\b({'|'.join(LAYERS)})\.(\w+)")
 
 @dataclass(frozen=True)
 class Model:
-    """One file; `columns` maps each name, in order, to its meaning, `sql` is the bare select."""
+    """One file; `columns` maps each name, in order, to its meaning, `sql` is the bare select.
+
+    An example's description is its question, and `about` the relation that it shows, e.g. marts.daily_usage.
+    """
 
     name: str
     layer: str
@@ -30,6 +33,7 @@ class Model:
     grain: tuple[str, ...]
     columns: dict[str, str]
     sql: str
+    about: str | None = None
 
     @property
     def relation(self) -> str:
@@ -59,7 +63,7 @@ def sql_folder() -> Path:
 
 
 def models(layer: str, folder: Path | None = None) -> list[Model]:
-    """Every file of a layer (marts, reports, checks), by name."""
+    """Every file of a layer (marts, reports, checks, examples), by name."""
     return [parsed(path) for path in sorted(((folder or sql_folder()) / layer).glob("*.sql"))]
 
 
@@ -67,25 +71,28 @@ def parsed(path: Path) -> Model:
     """The model in a file; a part that its header lacks is empty, and `header_problems` tells."""
     lines = path.read_text(encoding="utf-8").splitlines()
     length = next((at for at, line in enumerate(lines) if not line.startswith("--")), len(lines))
-    description, grain, columns = _header([line[2:] for line in lines[:length]])
+    description, grain, columns, about = _header([line[2:] for line in lines[:length]])
     sql = "\n".join(lines[length:]).strip()
-    return Model(path.stem, path.parent.name, description, grain, columns, sql)
+    return Model(path.stem, path.parent.name, description, grain, columns, sql, about)
 
 
-def _header(lines: list[str]) -> tuple[str, tuple[str, ...], dict[str, str]]:
+def _header(lines: list[str]) -> tuple[str, tuple[str, ...], dict[str, str], str | None]:
     sentences: list[str] = []
     grain: tuple[str, ...] = ()
+    about: str | None = None
     columns: dict[str, str] = {}
     for line in lines:
         if line.startswith(" grain:"):
             grain = tuple(name.strip() for name in line.removeprefix(" grain:").split(",") if name.strip())
+        elif line.startswith(" about:"):
+            about = line.removeprefix(" about:").strip()
         elif column := _COLUMN.fullmatch(line):
             columns[column[1]] = column[2]
         elif columns:
             columns[next(reversed(columns))] += " " + line.strip()
         elif line != " columns:":
             sentences.append(line.strip())
-    return " ".join(sentences), grain, columns
+    return " ".join(sentences), grain, columns, about
 
 
 def create_views(connection: DuckDBPyConnection) -> None:
@@ -104,13 +111,17 @@ def create_views(connection: DuckDBPyConnection) -> None:
 def create_reference_tables(connection: DuckDBPyConnection) -> None:
     """Creates those of the tables that no page brings which are missing, empty."""
     connection.execute("create schema if not exists chat")
-    rows = connection.execute("select table_name from duckdb_tables() where schema_name = 'chat'").fetchall()
-    existing = {row[0] for row in rows}
+    existing = _existing(connection)
     for table in REFERENCE_TABLES:
         if table.name not in existing:
             connection.register("empty", table.schema.empty_table())
             connection.execute(f"create table chat.{table.name} as select * from empty")
             connection.unregister("empty")
+
+
+def _existing(connection: DuckDBPyConnection) -> set[str]:
+    rows = connection.execute("select table_name from duckdb_tables() where schema_name = 'chat'").fetchall()
+    return {row[0] for row in rows}
 
 
 def in_order(views: list[Model]) -> list[Model]:
@@ -123,16 +134,18 @@ def in_order(views: list[Model]) -> list[Model]:
 def comment_tables(connection: DuckDBPyConnection) -> None:
     """Puts the descriptions of `tables` onto the tables of schema chat."""
     create_reference_tables(connection)
-    for table in (*TABLES, *REFERENCE_TABLES):
+    existing = _existing(connection)
+    bookkeeping = [table for table in BOOKKEEPING if table.name in existing]
+    for table in (*TABLES, *REFERENCE_TABLES, *bookkeeping):
         columns = {column.name: column.description for column in table.columns}
         _comment(connection, "table", f"chat.{table.name}", table.description, columns)
 
 
 def fingerprint(folder: Path | None = None) -> str:
-    """Changes with any SQL file and any table's description: as long as it stays, nothing needs rebuilding."""
-    digest = sha256(repr((TABLES, REFERENCE_TABLES)).encode())
+    """Changes with any view, report or check and any table's description: as long as it stays, nothing needs rebuilding."""
+    digest = sha256(repr((TABLES, REFERENCE_TABLES, BOOKKEEPING)).encode())
     folder = folder or sql_folder()
-    for path in sorted(folder.rglob("*.sql")):
+    for path in sorted(path for path in folder.rglob("*.sql") if path.parent.name != "examples"):
         digest.update(f"\0{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -381,3 +381,41 @@ REFERENCE_TABLES: tuple[Table, ...] = (
     PURGES,
 )
 """What no page brings: written as a whole, outside the rounds."""
+
+SOURCES = _own_table(
+    "sources",
+    "A configured source: the account that its completions come from.",
+    "source",
+    """
+source           text       its name, `default` when there is one only
+base_url         text       where its API is; a name is bound to it
+project          text       the project asked for, if one was
+organization     text       the organization asked for, if one was
+first_synced_at  timestamp  when its first sync began
+last_synced_at   timestamp  start of its newest run that read to the end and changed something; NULL: none did
+covered_from     timestamp  older completions were not asked for; NULL: all of them were
+""",
+)
+
+PUBLICATION = _own_table(
+    "publication",
+    "When this copy of the warehouse was published; one row.",
+    "generation",
+    """
+generation      text       tells this copy from every other
+published_at    timestamp  when it was published
+schema_version  bigint     version of the program's own tables
+""",
+)
+
+DEFINITIONS = _own_table(
+    "definitions",
+    "Which program and which prices the views and costs are of; one row.",
+    "fingerprint",
+    """
+fingerprint  text  changes with the program's SQL and with prices
+""",
+)
+
+BOOKKEEPING: tuple[Table, ...] = (SOURCES, PUBLICATION, DEFINITIONS)
+"""What a sync notes of itself; made where they are written, described here."""
