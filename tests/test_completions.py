@@ -63,7 +63,7 @@ def test_a_recorded_completion() -> None:
                 *('{"team":"x","n":1}', None, "default", LOADED_AT, LOADED_AT, None, None, "load"),
             ]
         ],
-        "choices": [["chatcmpl-A", 0, day, "stop", "assistant", "Hello", None, False, *[None] * 7, "load"]],
+        "choices": [["chatcmpl-A", 0, day, "stop", "assistant", "Hello", None, False, *[None] * 8, "load"]],
         "usage": [["chatcmpl-A", day, 13, 18, 31, *[None] * 11, "load"]],
         "metadata": [["chatcmpl-A", "team", day, "x", "load"], ["chatcmpl-A", "n", day, None, "load"]],
     }

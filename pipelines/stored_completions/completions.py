@@ -213,7 +213,18 @@ class Rows:
         if logprobs not in fit.EMPTY:
             self._slices.append(Slice(key[0], index, key[1], logprobs, extra))
         keep(choice, extra)
-        row = (key[0], index, key[1], finish_reason, *texts, refusal_sent, *function_call, *audio, extra)
+        row = (
+            key[0],
+            index,
+            key[1],
+            finish_reason,
+            *texts,
+            refusal_sent,
+            *function_call,
+            *audio,
+            None,
+            extra,
+        )
         self._rows["choices"].append(row)
 
     def _usage(self, key: Key, usage: Fields) -> None:
