@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,18 @@ class Connection(socketserver.StreamRequestHandler):
             self.wfile.write(line.data)
             if line.then == "hang":
                 script.over.wait()
+            if line.then == "drip":
+                self.drip()
             if line.then == "reset":
                 self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             if line.then != "keep":
                 return
+
+    def drip(self) -> None:
+        """A byte now and then, for ever: never silent for long, and never done."""
+        with suppress(ConnectionError):
+            while not self.server.script.over.wait(0.01):
+                self.wfile.write(b" ")
 
     def head(self) -> str:
         lines = []
@@ -370,6 +379,15 @@ class TestPassingFaults:
         script.says(Line(b"", "hang"))
         error = final(script, patience=Patience(max_attempts=1, timeout=0.05))
         assert_words(error, "no answer from 127.0.0.1 (ReadTimeout: timed out)")
+
+    def test_an_answer_that_never_ends_is_cut_off(self, script: Script, waits: list[float]) -> None:
+        script.says(Line(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{", "drip"), answer())
+        patience = Patience(timeout=30, answer_timeout=0.1)
+        heard: list[str] = []
+        with Client(Endpoint(KEY, script.url), patience, sleep=waits.append, on_retry=heard.append) as client:
+            assert listed(client).value == json.loads(PAGE)
+        assert (client.traffic.requests, len(waits)) == (2, 1)
+        assert "not whole after 0.1 s" in heard[0]
 
     def test_a_port_where_nobody_listens(self, waits: list[float]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as reserved:
@@ -862,7 +880,14 @@ class TestSettings:
         assert str(request.url) == "http://api.example.com/v1/chat/completions?limit=1&order=asc"
 
     @pytest.mark.parametrize(
-        "policy", [{"max_attempts": 0}, {"max_wait": -1}, {"timeout": 0}, {"connect_timeout": -1}]
+        "policy",
+        [
+            {"max_attempts": 0},
+            {"max_wait": -1},
+            {"timeout": 0},
+            {"connect_timeout": -1},
+            {"answer_timeout": 0},
+        ],
     )
     def test_patience_must_be_possible(self, policy: dict[str, Any]) -> None:
         with pytest.raises(UsageError):

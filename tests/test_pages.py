@@ -145,3 +145,38 @@ def test_members_are_joined_as_they_were_cut() -> None:
     raw = b'{"a":[1 ,2],"\\ud800":NaN,"":"\\u0000"}'
     assert joined(fields(raw) or {}) == raw
     assert json.loads(joined({'q"': b"1"})) == {'q"': 1}
+
+
+# Nested deeper than any reader can follow
+
+DEPTH = 30_000
+DEEP = {
+    "lists": b"[" * DEPTH + b"]" * DEPTH,
+    "objects": b'{"a":' * DEPTH + b"1" + b"}" * DEPTH,
+    "both": b'{"a":[' * DEPTH + b'"]},"' + b"]}" * DEPTH,
+}
+
+
+@pytest.mark.parametrize("deep", DEEP.values(), ids=DEEP)
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_is_too_deep_stays_whole_and_the_rest_is_read(deep: bytes, strict: bool) -> None:
+    odd = b"1" if strict else b"NaN"
+    one = b'{"id":"deep\\"]}","x":' + deep + b"}"
+    body = b'\n{"has_more": true , "data" : [ {"id":"a","x":"]\\"[[, "} ,\n%b , 5,{"id":"b","x":%b}]}' % (
+        one,
+        odd,
+    )
+    page = read_page(body)
+    assert page.completions == [{"id": b'"a"', "x": b'"]\\"[[, "'}, one, b"5", {"id": b'"b"', "x": odd}]
+    assert (page.has_more, page.size) == (True, len(body))
+
+
+@pytest.mark.parametrize("deep", DEEP.values(), ids=DEEP)
+def test_what_is_deep_and_no_list_or_no_json_is_told_apart(deep: bytes) -> None:
+    for body in (deep, b'{"status":%b}' % deep, b'{"data":{"a":%b}}' % deep):
+        with pytest.raises(ServiceError, match="OPENAI_BASE_URL"):
+            read_page(body)
+    whole = b'{"data":[%b]}' % deep
+    for body in (whole[:-1], whole[:-40], whole + b"]", whole[:-2] + b"}]}", b'{%b:1, "data":[]}' % deep):
+        with pytest.raises(ValueError, match=r".+"):
+            read_page(body)

@@ -526,6 +526,27 @@ def test_what_cannot_be_loaded_is_set_aside_once_and_stops_nothing(tmp_path: Pat
     assert_sound(tmp_path)
 
 
+def test_an_object_too_deep_to_be_read_is_set_aside_whole(tmp_path: Path) -> None:
+    """Those that can be read at all are loaded, however deep the call stack is then."""
+    account = recent(20)
+    deep = {levels: b"[" * levels + b"]" * levels for levels in (200, 400, 600, 800, 1_000, 50_000)}
+    for levels, value in deep.items():
+        body = b'{"id":"deep%d","object":"chat.completion","created":%d,"metadata":{"\\u0061":"%d"},"x":%b}'
+        account.add(body % (levels, NOW - 62, levels, value), at=NOW - 62)
+    with serving(account) as sandbox:
+        report = synced(sandbox, tmp_path)
+        assert report.counts.rows_new + report.counts.rows_quarantined == 26
+        assert report.counts.rows_quarantined >= 1
+        assert synced(sandbox, tmp_path).outcome == "nothing_new"
+    aside = rows(tmp_path, "select reason, body from chat.quarantine order by length(body)")
+    assert {reason for reason, _ in aside} == {"it is nested too deeply to be read"}
+    assert aside[-1][1].encode() == body % (levels, NOW - 62, levels, value)
+    loaded = rows(tmp_path, "select extra from chat.completions where completion_id like 'deep%'")
+    assert len(loaded) + len(aside) == len(deep)
+    assert b'{"x":%b}' % deep[200] in [extra.encode() for (extra,) in loaded]
+    assert_sound(tmp_path)
+
+
 def test_an_id_that_comes_again_at_another_time_doubles_nothing(tmp_path: Path) -> None:
     """In another round, in another run: hashes of all ids find what times do not."""
     account = recent(100)

@@ -77,16 +77,18 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long to try: seconds; `timeout` bounds each silence of the server, not the
-    whole answer; `max_wait` is the longest single wait that a server may ask for."""
+    """How often and how long to try: seconds; `timeout` bounds each silence of the server and
+    `answer_timeout` a whole body; `max_wait` is the longest single wait that a server may ask for."""
 
     max_attempts: int = 8
     max_wait: float = 120.0
     timeout: float = 60.0
     connect_timeout: float = 10.0
+    answer_timeout: float = 600.0
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1 or self.max_wait < 0 or min(self.timeout, self.connect_timeout) <= 0:
+        times = (self.timeout, self.connect_timeout, self.answer_timeout)
+        if self.max_attempts < 1 or self.max_wait < 0 or min(times) <= 0:
             raise UsageError("Tries must be at least 1, time-outs above 0 and waits not below 0 seconds.")
 
 
@@ -204,8 +206,14 @@ class Client:
             raise self._broken(f"no answer from {self._endpoint.url.host}", error) from error
 
     def _body(self, ask: Ask, response: httpx.Response) -> bytes:
+        due = time.monotonic() + self._patience.answer_timeout
+        parts = []
         try:
-            return response.read()
+            for part in response.iter_bytes():
+                parts.append(part)
+                if time.monotonic() > due:
+                    raise httpx.ReadTimeout(f"not whole after {self._patience.answer_timeout:g} s")
+            return b"".join(parts)
         except httpx.HTTPError as error:
             begun = self._came(ask, response, b"").said_with("and broke off")
             raise self._broken(begun, error) from error

@@ -25,7 +25,7 @@ _PREFIX = "SOURCES__STORED_COMPLETIONS__"
 
 _KNOWN = (
     "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
-    "max_pages timeout max_attempts max_wait publish_min_interval prices insecure_http"
+    "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices insecure_http"
 ).split()
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
 _SDK = {
@@ -99,6 +99,7 @@ def settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path 
             max_attempts=_whole("max_attempts", values.get("max_attempts", 8)),
             max_wait=duration("max_wait", values.get("max_wait", "120s")),
             timeout=duration("timeout", values.get("timeout", "60s")),
+            answer_timeout=duration("answer_timeout", values.get("answer_timeout", "10m")),
         ),
         pace=Pace(
             page_size=_whole("page_size", values.get("page_size", 100)),

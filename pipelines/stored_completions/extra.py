@@ -185,6 +185,14 @@ def _is_plain(raw: bytes) -> bool:
 
 
 def _has_our_names(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(name.endswith(ESCAPED) or _has_our_names(item) for name, item in value.items())
-    return isinstance(value, list) and any(map(_has_our_names, value))
+    """However deeply it is nested: with a list of what is still to be looked at, not with calls."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if any(name.endswith(ESCAPED) for name in value):
+                return True
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return False

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from stored_completions import deep
 from stored_completions.errors import ServiceError
 
 Fields = dict[str, bytes]
@@ -46,7 +47,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Page:
-    """One list page: a `Fields` per completion, or the raw bytes of an element that is no object.
+    """One list page: a `Fields` per completion, or the raw bytes of an element that is no object, or
+    one that is nested too deeply to be read.
 
     `has_more` is None where the server did not say; `size` is the body's length in bytes.
     """
@@ -60,9 +62,11 @@ def read_page(body: bytes) -> Page:
     """The page in `body`. ValueError: it is no JSON; ServiceError: it is JSON, but no list."""
     text = utf8(body)
     try:
-        page = _page.decode(text)
+        page = deep.with_room(_page.decode, text)
     except msgspec.DecodeError:
         return _odd_page(text, len(body))
+    except RecursionError:
+        return _deep_page(text, len(body))
     return Page(list(map(_cut, page.data)), page.has_more, len(body))
 
 
@@ -125,15 +129,38 @@ def is_strict(raw: bytes) -> bool:
 
 def _odd_page(text: bytes, size: int) -> Page:
     """A page with something in it that is not as it should be."""
-    envelope = fields(text)
-    data = None if envelope is None else envelope.get("data")
-    items = None if data is None else elements(data)
+    try:
+        envelope = deep.with_room(fields, text)
+        data = None if envelope is None else envelope.get("data")
+        items = None if data is None else deep.with_room(elements, data)
+    except RecursionError:
+        return _deep_page(text, size)
     if envelope is None or items is None:
-        raise ServiceError(
-            "The server answered 200, but not with a list of completions: a proxy may have answered in its "
-            "place, or the base URL is not that of an API with stored completions. Check OPENAI_BASE_URL."
-        )
+        raise _no_list()
     return Page(items, _BOOLEANS.get(envelope.get("has_more", b"null")), size)
+
+
+def _deep_page(text: bytes, size: int) -> Page:
+    """A page in which something is nested too deeply: the rest of it is read."""
+    envelope = deep.members(text) if text.lstrip().startswith(b"{") else {}
+    if not envelope.get(b"data", b"").startswith(b"["):
+        raise _no_list()
+    items = [_unless_deep(item) for item in deep.elements(envelope[b"data"])]
+    return Page(items, _BOOLEANS.get(envelope.get(b"has_more", b"null")), size)
+
+
+def _unless_deep(raw: bytes) -> Fields | bytes:
+    try:
+        return deep.with_room(_or_itself, raw)
+    except RecursionError:
+        return raw
+
+
+def _no_list() -> ServiceError:
+    return ServiceError(
+        "The server answered 200, but not with a list of completions: a proxy may have answered in its "
+        "place, or the base URL is not that of an API with stored completions. Check OPENAI_BASE_URL."
+    )
 
 
 def _cut(members: dict[str, msgspec.Raw]) -> Fields:

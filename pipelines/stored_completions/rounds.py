@@ -14,6 +14,7 @@ import pyarrow as pa
 from stored_completions import extra as fit
 from stored_completions.completions import Item, Rows, body
 from stored_completions.cursor import Cursor
+from stored_completions.pages import Fields
 from stored_completions.reader import Taken
 from stored_completions.store import Held
 from stored_completions.tables import Table
@@ -87,7 +88,7 @@ class Round:
         for item in _kept_first(taken.items, known):
             self._add(item, known.get(item.completion_id), item.completion_id in taken.late)
         for entry in taken.nameless:
-            self._set_aside(body(entry), "it has no usable id")
+            self._set_aside(body(entry), _why_nameless(entry))
         self._rows.end_page()
         self.counts.pages += 1
         self.counts.rows_seen += len(taken.items) + len(taken.nameless)
@@ -123,6 +124,12 @@ class Round:
             self._quarantined.add(digest)
             self._rows.set_aside(digest, text, reason)
             self.counts.rows_quarantined += 1
+
+
+def _why_nameless(entry: Fields | bytes) -> str:
+    """An object that could not even be cut into its fields is one too deep to be read."""
+    is_deep = isinstance(entry, bytes) and entry.startswith(b"{")
+    return "it is nested too deeply to be read" if is_deep else "it has no usable id"
 
 
 def _created(item: Item) -> int | None:

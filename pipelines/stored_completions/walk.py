@@ -128,7 +128,7 @@ class Walk:
         if self._tick(date):
             return []
         seconds = self._seconds(page)
-        if self._lost_its_place(seconds):
+        if self._lost_its_place(page, seconds):
             self.cursor_gone()
             return []
         fresh = [at for at, row in enumerate(page) if row.key not in self._seen]
@@ -167,11 +167,12 @@ class Walk:
 
     def _go_on(self, page: Sequence[Listed], seconds: list[int], is_full: bool) -> None:
         """Chooses the next page when there is more: past this second, or more of it."""
-        if any(later < earlier for earlier, later in pairwise(seconds)):
+        if _is_falling(seconds):
             raise NoProgress(
                 "The server does not list oldest first although it was asked to (order=asc), so nobody can say "
                 "when a walk has seen everything. A proxy may be dropping query parameters."
             )
+        seconds = list(accumulate(seconds, max))
         over = self._last_over(page, seconds)
         if over and (self._anchor is None or over.created > self._anchor.created):
             self._advance(over)
@@ -184,8 +185,8 @@ class Walk:
     def _last_over(self, page: Sequence[Listed], seconds: list[int]) -> Mark | None:
         """The last row whose second is surely over: the last one before the page's last second."""
         for row, second in zip(reversed(page), reversed(seconds), strict=True):
-            if second < seconds[-1] and row.has_id and row.created is not None:
-                return Mark(row.created, row.key)
+            if row.created == second < seconds[-1] and row.has_id:
+                return Mark(second, row.key)
         return None
 
     def _advance(self, mark: Mark) -> None:
@@ -219,26 +220,36 @@ class Walk:
             )
         self._crossed = None
 
-    def _lost_its_place(self, seconds: list[int]) -> bool:
-        """Whether the server silently started over, or sees nothing where rows are known to be."""
+    def _lost_its_place(self, page: Sequence[Listed], seconds: list[int]) -> bool:
+        """Whether the server silently started over, or sees nothing where rows are known to be.
+
+        A page that begins too early but goes beyond the cursor's row without it has all there is to go on.
+        """
         if self._anchor is None:
             return False
         if seconds:
-            return seconds[0] < self._anchor.created
+            is_all_over = max(seconds) < self._anchor.created
+            has_the_cursor = any(row.key == self._anchor.id for row in page)
+            return seconds[0] < self._anchor.created and (is_all_over or has_the_cursor)
         return self._newest is not None and self._anchor.created < self._newest
 
     def _seconds(self, page: Sequence[Listed]) -> list[int]:
-        """Each row's second; one without a usable `created` is taken to share its predecessor's."""
+        """Each row's second; one without a usable `created`, or with 0, is taken to share its predecessor's."""
         second = self._anchor.created if self._anchor else 0
-        return [second := second if row.created is None else row.created for row in page]
+        seconds = []
+        for row in page:
+            second = second if row.created is None or row.created <= 0 else row.created
+            seconds.append(second)
+        return seconds
 
     def _remember(self, page: Sequence[Listed], seconds: list[int]) -> None:
         """Keeps ids against repeats, and marks to come back to: a row that stands out of order is none."""
-        self._seen.update(zip((row.key for row in page), seconds, strict=True))
+        highest_so_far = list(accumulate(seconds, max))
+        self._seen.update(zip((row.key for row in page), highest_so_far, strict=True))
         horizon = self._horizon()
         marks = [
             Mark(row.created, row.key)
-            for row, highest in zip(page, accumulate(seconds, max), strict=True)
+            for row, highest in zip(page, highest_so_far, strict=True)
             if row.has_id and row.created is not None and highest == row.created <= horizon
         ]
         if marks:
@@ -304,3 +315,12 @@ class Walk:
 
     def _ask(self, limit: int) -> Request:
         return Request(self._anchor.id if self._anchor else None, limit)
+
+
+def _is_falling(seconds: Sequence[int]) -> bool:
+    """Whether a page is listed newest first.
+
+    Rows here and there out of order are another matter: a server that lists in the order of storing has them.
+    """
+    steps = [later - earlier for earlier, later in pairwise(seconds)]
+    return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)

@@ -237,12 +237,14 @@ def _head(body: bytes) -> _Head:
         return msgspec.json.decode(body, type=_Head)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _leniently(body)
+    except RecursionError:
+        return _Head()
 
 
 def _leniently(body: bytes) -> _Head:
     try:
         completion = json.loads(body.decode("utf-8", "replace"), parse_int=_integer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _Head()
     if not isinstance(completion, dict):
         return _Head()
