@@ -22,6 +22,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from stored_completions import __version__
 from stored_completions.errors import NotFound, ServiceError, UsageError
+from stored_completions.rate_budget import RateBudget
 from stored_completions.refusals import KEPT, LIST, Ask, PassingError, Reply, failure, quotable
 
 T = TypeVar("T")
@@ -119,6 +120,7 @@ class Client:
     `parse` makes a value of the body's bytes. Its ValueError means a broken body, which is asked for
     again; its ServiceError is final. `sleep` waits between tries and may raise to stop them;
     `on_retry` hears one sentence before each wait. A failure after every try is a ServiceError.
+    `budget` is for several threads: one that is refused then slows down all of them.
     """
 
     def __init__(
@@ -129,12 +131,14 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         on_retry: Callable[[str], None] | None = None,
+        budget: RateBudget | None = None,
     ) -> None:
         self.traffic = Traffic()
         self._endpoint = endpoint
         self._patience = patience
         self._sleep = sleep
         self._on_retry = on_retry
+        self._budget = budget
         self._counting = Lock()
         self._http = _http(endpoint, patience, transport)
         self._tries = Retrying(
@@ -186,10 +190,14 @@ class Client:
         return self._tries(self._try, ask, parse)
 
     def _try(self, ask: Ask, parse: Callable[[bytes], T]) -> Answer[T]:
+        sent_at = self._budget.take(self._sleep) if self._budget else 0.0
         reply = self._reply(ask)
         _log.debug("GET %s: %d, request %s", ask.path, reply.status, reply.request_id)
         if not reply.response.is_success:
-            raise self._failure(reply)
+            error = self._failure(reply)
+            if self._budget and isinstance(error, PassingError) and error.is_refusal:
+                self._budget.refused(error.asked, sent_at)
+            raise error
         try:
             value = parse(reply.body)
         except ValueError:

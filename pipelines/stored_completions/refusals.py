@@ -30,11 +30,15 @@ _UNPAID = re.compile(
 
 
 class PassingError(Exception):
-    """A try that failed and may work when repeated, not before `asked` seconds."""
+    """A try that failed and may work when repeated, not before `asked` seconds.
 
-    def __init__(self, seen: str, asked: float = 0.0) -> None:
+    `is_refusal` where the server says that it is asked too often.
+    """
+
+    def __init__(self, seen: str, asked: float = 0.0, *, is_refusal: bool = False) -> None:
         super().__init__(seen)
         self.asked = asked
+        self.is_refusal = is_refusal
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,9 @@ def _unpaid(reply: Reply) -> Exception | None:
 def _passing(reply: Reply) -> Exception | None:
     if reply.status not in _PASSING:
         return None
-    return PassingError(reply.said, _asked_wait(reply.response.headers))
+    asked = _asked_wait(reply.response.headers)
+    is_refusal = reply.status == 429 or (reply.status == 503 and asked > 0)
+    return PassingError(reply.said, asked, is_refusal=is_refusal)
 
 
 def _denied(reply: Reply) -> Exception | None:

@@ -23,6 +23,7 @@ from stored_completions.loading import Loading
 from stored_completions.prices import overrides as price_overrides
 from stored_completions.progress import Quiet, Watcher
 from stored_completions.publishing import prepare, publish
+from stored_completions.rate_budget import RateBudget
 from stored_completions.reader import cursor_key, pages
 from stored_completions.reports import rollup
 from stored_completions.rounds import Bounds, Round
@@ -128,6 +129,7 @@ class _Sync:
             self._settings.patience,
             sleep=self._stop.sleep,
             on_retry=self._watcher.say,
+            budget=RateBudget(),
         ) as client:
             walk = Walk(self._cursor(), self._settings.pace, int(self._now.timestamp()))
             self._report.from_id = walk.from_id
