@@ -1,0 +1,292 @@
+"""One chain of pages through the list: which to ask for next, what on it is new, where it stands.
+
+Pure logic, no I/O. It knows what the live service does that a bare `after=last_id` loses rows to:
+
+- `after` compares whole seconds, so a chain goes on from the last row of the *previous* second and
+  reads the boundary second again, whole;
+- the order within a second is unstable, so repeats are dropped by id;
+- a cursor row can vanish, so it steps back along a trail, and at last to where the list begins;
+- a server can repeat itself for ever, so every step must make progress.
+
+A chain goes up the list, oldest first, or down. Inside it a row's *place* is its second on the way
+up and the negative of that on the way down, so that every chain goes to higher places, and one that
+descends is the mirror image of one that ascends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Literal
+
+from stored_completions.cursor import Mark, Trail
+from stored_completions.errors import LimitTooLarge, NoProgress
+
+SMALLEST_CEILING = 20
+LARGEST_LIMIT = 16_384
+_MOST_SETBACKS = 12
+_PAGE_BYTES = 32_000_000
+
+Order = Literal["asc", "desc"]
+_FIRST = {"asc": "oldest", "desc": "newest"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One page to ask for: at most `limit` rows after the row `after`; `model`: only its rows, a probe."""
+
+    after: str | None
+    limit: int
+    order: Order = "asc"
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a chain sees of a listed row. Without a usable id it can be no cursor; `model` is as sent, in JSON."""
+
+    key: str
+    created: int | None
+    has_id: bool = True
+    model: bytes | None = None
+
+
+class Chain:
+    """A chain from one row of the list to its end, or to a bound.
+
+    `request` is the page to ask for next, None at the end; `incomplete` names the seconds of which
+    rows may be missing because the server would not list them whole; `reached_bound` says whether it
+    ended there; `repeats` whether the page taken last may show rows that were taken before.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        page_size: int,
+        *,
+        trail: Trail,
+        anchor: Mark | None = None,
+        known: int | None = None,
+    ) -> None:
+        """It begins after `anchor`; there are rows up to the second `known`. `trail` is of places."""
+        self.incomplete: list[int] = []
+        self.reached_bound = False
+        self.repeats = False
+        self.order = order
+        self.trail = trail
+        self._sign = 1 if order == "asc" else -1
+        self._anchor = anchor and self._mirrored(anchor)
+        self._known = None if known is None else known * self._sign
+        self._largest_page = page_size
+        self._page_size = page_size
+        self._ceiling = LARGEST_LIMIT
+        self._largest_worked = 0
+        self._crossed: int | None = None
+        self._seen: dict[str, int] = {}
+        self._will_repeat = False
+        self._best: int | None = None
+        self._setbacks = 0
+        self.request: Request | None = self._ask(self._page_size)
+
+    @property
+    def anchor(self) -> Mark | None:
+        """The row after which the next page is asked for: it and all before it have been taken."""
+        return self._anchor and self._mirrored(self._anchor)
+
+    @property
+    def known(self) -> int | None:
+        """The furthest second that a row is known of."""
+        return None if self._known is None else self._known * self._sign
+
+    @property
+    def is_crossing(self) -> bool:
+        """Whether the next page will tell if a second came whole."""
+        return self._crossed is not None
+
+    def take(
+        self,
+        page: Sequence[Listed],
+        has_more: bool | None,
+        size: int = 0,
+        *,
+        horizon: int | None = None,
+        bound: int | None = None,
+    ) -> list[int]:
+        """Takes a page and says which of its rows, by position, are not repeats; moves `request` on.
+
+        `has_more` is None where the server sent none, `size` the page's bytes. Rows beyond the place
+        `horizon` are no marks to come back to; at the second `bound` the chain ends.
+        Raises NoProgress if the server repeats itself or does not list in the order it was asked for.
+        """
+        assert self.request is not None
+        self.repeats, self._will_repeat = self._will_repeat, False
+        self._largest_worked = max(self._largest_worked, self.request.limit)
+        places = self._places(page)
+        if self._lost_its_place(page, places):
+            self.cursor_gone()
+            return []
+        fresh = [at for at, row in enumerate(page) if row.key not in self._seen]
+        self._check_crossing(places, bool(fresh))
+        self._remember(page, places, horizon)
+        self._fit_page_size(size, len(page))
+        is_full = len(page) >= self.request.limit
+        if bound is not None and _is_past(places, bound * self._sign):
+            self.reached_bound = True
+            self.request = None
+        elif not page or has_more is False or (has_more is None and not is_full):
+            self.request = None
+        else:
+            self._go_on(page, places, is_full)
+        return fresh
+
+    def cursor_gone(self) -> None:
+        """The server does not know the cursor any more: steps back, further each time, at last to the start."""
+        self._setbacks += 1
+        if self._anchor is None or self._setbacks > _MOST_SETBACKS:
+            raise NoProgress(
+                "The server keeps listing the same completions whatever cursor it is given, so a walk over "
+                "its pages would never end. It may be a mock, or a proxy that drops query parameters."
+            )
+        self.trail.drop(self._anchor.id)
+        self.restart(self.trail.before(self._anchor.created, 2 ** (self._setbacks - 1)))
+
+    def restart(self, place: Mark | None) -> None:
+        """Goes on after another mark, by its place; None: where the list begins."""
+        self._anchor = place
+        self._crossed = None
+        self._seen.clear()
+        self._will_repeat = True
+        self.request = self._ask(self._page_size)
+
+    def limit_refused(self, refusal: LimitTooLarge) -> None:
+        """The page size was too large: falls back to the largest that worked, at least 20."""
+        assert self.request is not None
+        self._ceiling = max(self._largest_worked, SMALLEST_CEILING)
+        if self.request.limit <= self._ceiling:
+            raise refusal
+        self._page_size = min(self._page_size, self._ceiling)
+        self.request = self._ask(self._ceiling)
+
+    def _go_on(self, page: Sequence[Listed], places: list[int], is_full: bool) -> None:
+        """Chooses the next page when there is more: past this second, or more of it."""
+        if _is_falling(places):
+            raise NoProgress(
+                f"The server does not list {_FIRST[self.order]} first although it was asked to "
+                f"(order={self.order}), so nobody can say when a walk has seen everything. A proxy may be dropping "
+                f"query parameters."
+            )
+        places = list(accumulate(places, max))
+        over = self._last_over(page, places)
+        if over and (self._anchor is None or over.created > self._anchor.created):
+            self._advance(over)
+            self.request = self._ask(self._page_size)
+        elif is_full and self.request and self.request.limit < self._ceiling:
+            self.request = self._ask(min(self.request.limit * 2, self._ceiling))
+        else:
+            self._cross(page, places)
+
+    def _last_over(self, page: Sequence[Listed], places: list[int]) -> Mark | None:
+        """The last row whose second is surely over: the last one before the page's last second."""
+        for row, place in zip(reversed(page), reversed(places), strict=True):
+            if place < places[-1] and row.has_id and self._place(row) == place:
+                return Mark(place, row.key)
+        return None
+
+    def _advance(self, mark: Mark) -> None:
+        self._anchor = mark
+        self._seen = {key: place for key, place in self._seen.items() if place > mark.created}
+        if self._best is None or mark.created > self._best:
+            self._best = mark.created
+            self._setbacks = 0
+
+    def _cross(self, page: Sequence[Listed], places: list[int]) -> None:
+        """No page can hold this second whole: goes on after its last row, once."""
+        last = next((row for row in reversed(page) if row.has_id), None)
+        if last is None:
+            raise NoProgress(
+                "The server listed a whole page of objects without an id, so there is no cursor to go on from."
+            )
+        self._crossed = places[-1]
+        self._anchor = Mark(places[-1], last.key)
+        self.request = self._ask(self._page_size)
+
+    def _check_crossing(self, places: list[int], has_fresh: bool) -> None:
+        """After a crossing: rows of the same second mean a server that counts rows, not seconds."""
+        if self._crossed is None:
+            return
+        if not places or places[0] > self._crossed:
+            self.incomplete.append(self._crossed * self._sign)
+        elif not has_fresh:
+            raise NoProgress(
+                "The server lists the same page again and again although it says that there are more rows. "
+                "It may be a mock, or a proxy that drops query parameters."
+            )
+        self._crossed = None
+
+    def _lost_its_place(self, page: Sequence[Listed], places: list[int]) -> bool:
+        """Whether the server silently started over, or sees nothing where rows are known to be.
+
+        A page that begins too early but goes beyond the cursor's row without it has all there is to go on.
+        """
+        if self._anchor is None:
+            return False
+        if places:
+            is_all_over = max(places) < self._anchor.created
+            has_the_cursor = any(row.key == self._anchor.id for row in page)
+            return places[0] < self._anchor.created and (is_all_over or has_the_cursor)
+        return self._known is not None and self._anchor.created < self._known
+
+    def _places(self, page: Sequence[Listed]) -> list[int]:
+        """Each row's place; one without a usable `created`, or with 0, is taken to share its predecessor's."""
+        own = [self._place(row) for row in page]
+        place = self._anchor.created if self._anchor else next((at for at in own if at is not None), 0)
+        return [place := place if at is None else at for at in own]
+
+    def _place(self, row: Listed) -> int | None:
+        return None if row.created is None or row.created <= 0 else row.created * self._sign
+
+    def _remember(self, page: Sequence[Listed], places: list[int], horizon: int | None) -> None:
+        """Keeps ids against repeats, and marks to come back to: a row that stands out of order is none."""
+        highest_so_far = list(accumulate(places, max))
+        self._seen.update(zip((row.key for row in page), highest_so_far, strict=True))
+        marks = [
+            Mark(highest, row.key)
+            for row, highest in zip(page, highest_so_far, strict=True)
+            if row.has_id and self._place(row) == highest and (horizon is None or highest <= horizon)
+        ]
+        if marks:
+            furthest = max(mark.created for mark in marks)
+            self._known = furthest if self._known is None else max(self._known, furthest)
+            self.trail.add(marks, self._known if horizon is None else horizon)
+
+    def _fit_page_size(self, size: int, rows: int) -> None:
+        """Keeps pages near 32 MB: logprobs can make a hundred completions weigh 300 MB."""
+        if size > _PAGE_BYTES:
+            self._page_size = max(2, rows * _PAGE_BYTES // size)
+        elif size * 4 < _PAGE_BYTES:
+            self._page_size = min(self._page_size * 2, self._largest_page, self._ceiling)
+
+    def _ask(self, limit: int) -> Request:
+        return Request(self._anchor.id if self._anchor else None, limit, self.order)
+
+    def _mirrored(self, mark: Mark) -> Mark:
+        return Mark(mark.created * self._sign, mark.id)
+
+
+def _is_past(places: Sequence[int], bound: int) -> bool:
+    """Whether every row before the place `bound` has been listed.
+
+    Where rows stand out of order one of them tells nothing, but a whole page beyond does.
+    """
+    if not places:
+        return False
+    is_in_order = all(earlier <= later for earlier, later in pairwise(places))
+    return min(places) >= bound or (is_in_order and places[-1] >= bound)
+
+
+def _is_falling(places: Sequence[int]) -> bool:
+    """Whether a page is listed the wrong way round.
+
+    Rows here and there out of order are another matter: a server that lists in the order of storing has them.
+    """
+    steps = [later - earlier for earlier, later in pairwise(places)]
+    return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
