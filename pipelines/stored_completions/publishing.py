@@ -96,7 +96,9 @@ def _stamp(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("begin")
     connection.execute("delete from chat.publication")
     row = [uuid.uuid4().hex, datetime.now(UTC), SCHEMA_VERSION]
-    connection.execute("insert into chat.publication values (?, ?, ?)", row)
+    connection.execute(
+        "insert into chat.publication (generation, published_at, schema_version) values (?, ?, ?)", row
+    )
     connection.execute("commit")
     connection.execute("checkpoint")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import definitions, journal, store, undo, warehouse
+from stored_completions import definitions, journal, schema, store, undo, warehouse
 from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.cursor import Cursor
@@ -244,12 +244,15 @@ class _Sync:
         self._report.published = True
 
     def _open(self) -> None:
-        """Opens the working file for reading; after a crash, for writing, to mend it first."""
+        """Opens the working file for reading; for writing after a crash, to mend it first, and when an older
+        version made it."""
         if self._files.was_cut():
             self._recover()
         if self._files.working.exists():
             self._reading = warehouse.connect(self._files.working, read_only=True)
         self._store = Store(self._reading)
+        if self._reading is not None and schema.is_behind(self._reading):
+            self._write()
         self._state = self._store.state()
 
     def _recover(self) -> None:

@@ -62,14 +62,17 @@ def recover(connection: duckdb.DuckDBPyConnection) -> None:
                     f" where {LOAD_ID} not in (select load_id from chat._dlt_loads where status = 0)"
                 )
         if f"{_REPLACED}.{COMPLETIONS.name}" in tables:
-            _put_back(connection)
+            _put_back(connection, [name for name in _WHOLE if f"{_REPLACED}.{name}" in tables])
         if "chat.sync_runs" in tables:
             _close_dead_runs(connection)
 
 
-def _put_back(connection: duckdb.DuckDBPyConnection) -> None:
-    """Restores what was moved out, unless its round is loaded: completions last, for they tell."""
-    for name in _WHOLE:
+def _put_back(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    """Restores what was moved out, unless its round is loaded: completions last, for they tell.
+
+    `names` are its tables: those of the version that moved it out.
+    """
+    for name in names:
         connection.execute(
             f"insert into chat.{name} by name from {_REPLACED}.{name}"
             " where completion_id not in (select completion_id from chat.completions)"

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from stored_completions.errors import Busy, WarehouseError
 
 DEFAULT_NAME = "stored_completions.duckdb"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Files:
 
 class Damaged(WarehouseError):
     """The file cannot be read as a DuckDB file."""
+
+
+class Newer(WarehouseError):
+    """A newer version of this program made the file."""
 
 
 @contextlib.contextmanager
@@ -123,12 +127,23 @@ def published_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
 
 
 def generation(path: Path) -> str | None:
-    """The generation that a file was stamped with; None if there is no such file, or no stamp in it."""
+    """The generation that a file was stamped with; None if there is no such file, or no stamp in it.
+
+    Raises Newer, before anything is written to a file whose tables this version does not know.
+    """
     if not path.exists():
         return None
     with contextlib.closing(connect(path, read_only=True)) as connection:
-        row = _first(connection, "select generation from chat.publication")
-    return str(row[0]) if row else None
+        row = _first(connection, "select generation, schema_version from chat.publication")
+    if row is None:
+        return None
+    if isinstance(row[1], int) and row[1] > SCHEMA_VERSION:
+        raise Newer(
+            f"{path} was made by a newer version of this program (its tables are version {row[1]}, this one knows "
+            f"{SCHEMA_VERSION}). It was left as it is: install the newer version again, or name another file with "
+            f"--warehouse."
+        )
+    return str(row[0])
 
 
 def wal(path: Path) -> Path:

@@ -1,0 +1,67 @@
+"""A warehouse that an older version made, brought up to the tables of this one, in place.
+
+Versions only ever add: what is missing is created empty, and a column that is new holds NULL until
+its row is written again. The rest of such a row stands where its version put it, mostly in `extra`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+
+from stored_completions.tables import BOOKKEEPING, COMPLETIONS, REFERENCE_TABLES, TABLES, Column
+
+_SQL = {
+    "text": "varchar",
+    "json": "varchar",
+    "bigint": "bigint",
+    "double": "double",
+    "decimal": "decimal(18, 12)",
+    "bool": "boolean",
+    "timestamp": "timestamp with time zone",
+    "date": "date",
+    "binary": "blob",
+}
+_OURS = (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING)
+
+
+def is_behind(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a table or column of this version is missing; never so before the first load."""
+    return bool(_missing(connection))
+
+
+def renew(connection: duckdb.DuckDBPyConnection) -> None:
+    """Adds what is missing; when that is cut short, the next time adds the rest."""
+    missing = _missing(connection)
+    there = _there(connection)
+    for table in _OURS:
+        columns = missing.get(table.name, ())
+        if table.name not in there and columns:
+            connection.execute(f"create table chat.{table.name} ({', '.join(map(_column, columns))})")
+        else:
+            for column in columns:
+                connection.execute(f"alter table chat.{table.name} add column {_column(column)}")
+
+
+def _missing(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Sequence[Column]]:
+    """The columns that each table lacks; of a missing table all of them."""
+    there = _there(connection)
+    if COMPLETIONS.name not in there:
+        return {}
+    lacking = {
+        table.name: [column for column in table.columns if column.name not in there.get(table.name, ())]
+        for table in _OURS
+    }
+    return {name: columns for name, columns in lacking.items() if columns}
+
+
+def _there(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    return dict(
+        connection.execute(
+            "select table_name, list(column_name) from duckdb_columns()"
+            " where database_name = current_database() and schema_name = 'chat' group by table_name"
+        ).fetchall()
+    )
+
+
+def _column(column: Column) -> str:
+    return f'"{column.name}" {_SQL[column.type]}'
