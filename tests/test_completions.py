@@ -63,10 +63,13 @@ def test_a_recorded_completion() -> None:
                 *('{"team":"x","n":1}', None, "default", LOADED_AT, LOADED_AT, None, None, "load"),
             ]
         ],
-        "choices": [["chatcmpl-A", 0, day, "stop", "assistant", "Hello", None, False, *[None] * 8, "load"]],
+        "choices": [["chatcmpl-A", 0, day, "stop", "assistant", "Hello", None, False, *[None] * 10, "load"]],
         "usage": [["chatcmpl-A", day, 13, 18, 31, *[None] * 11, "load"]],
         "metadata": [["chatcmpl-A", "team", day, "x", "load"], ["chatcmpl-A", "n", day, None, "load"]],
     }
+
+
+NOT_JSON = {"arguments_valid": False, "arguments_fit": False, "arguments_problem": "not_json"}
 
 
 @pytest.mark.parametrize(
@@ -197,9 +200,9 @@ def test_a_choice_without_index_is_not_one_with_index_0() -> None:
                 "arguments_valid": True,
             },
         ),
-        ({"function": {"arguments": '{"a":'}}, {"arguments": '{"a":', "arguments_valid": False}),
-        ({"function": {"arguments": ""}}, {"arguments": "", "arguments_valid": False}),
-        ({"function": {"arguments": "NaN"}}, {"arguments": "NaN", "arguments_valid": False}),
+        ({"function": {"arguments": '{"a":'}}, {"arguments": '{"a":', **NOT_JSON}),
+        ({"function": {"arguments": ""}}, {"arguments": "", **NOT_JSON}),
+        ({"function": {"arguments": "NaN"}}, {"arguments": "NaN", **NOT_JSON}),
         ({"function": {"arguments": {}}}, {"extra": {"function": {"arguments": {}}}}),
         ({"function": {"arguments": None}}, {}),
         ({"function": {"x": 1}, "y": 2}, {"extra": {"function": {"x": 1}, "y": 2}}),

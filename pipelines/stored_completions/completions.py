@@ -12,12 +12,14 @@ from typing import Any
 import pyarrow as pa
 
 from stored_completions import extra as fit
+from stored_completions.arguments import judged
 from stored_completions.extra import Extra, keep, nested, objects, put, take
 from stored_completions.logprobs import Slice, logprob_tables
 from stored_completions.pages import Fields, fields, is_strict, joined, loads
-from stored_completions.tables import CHOICES, LOAD_ID, TABLES, Table
+from stored_completions.tables import CHOICES, COMPLETIONS, LOAD_ID, TABLES, TOOL_CALLS, Table
 
 DAY = 86_400_000_000
+_UNJUDGED = (None, None)  # for `arguments` to fill in, once a round's tools are together
 _ENOUGH = 1000  # rows that are worth an Arrow array: fewer cost more than they free
 
 Key = tuple[str, int | None]
@@ -185,6 +187,10 @@ class Rows:
         """
         self.end_page()
         self._gather(at_least=0)
+        light = (COMPLETIONS, CHOICES, TOOL_CALLS)
+        together = [pa.concat_tables(self._parts[table.name]) for table in light]
+        choices, tool_calls = judged(*together)
+        self._parts |= {CHOICES.name: [choices], TOOL_CALLS.name: [tool_calls]}
         for table in TABLES:
             yield table, stamp(pa.concat_tables(self._parts.pop(table.name)), table, load_id)
 
@@ -221,6 +227,7 @@ class Rows:
             *texts,
             refusal_sent,
             *function_call,
+            *_UNJUDGED,
             *audio,
             None,
             extra,
@@ -297,7 +304,7 @@ def _tool_call(call: Fields) -> tuple[Any, ...]:
     )
     valid = None if is_custom or arguments is None else is_strict(arguments.encode())
     keep(call, extra)
-    return (*called, name, arguments, valid, fit.dumps(extra))
+    return (*called, name, arguments, valid, *_UNJUDGED, fit.dumps(extra))
 
 
 def _annotation(annotation: Fields) -> tuple[Any, ...]:

@@ -116,6 +116,8 @@ refusal                  text       the refusal's text
 refusal_sent             bool       whether the API sent a refusal field at all: if not, refusal is unknown, not absent
 function_call_name       text       name of the function called (the API's deprecated function_call)
 function_call_arguments  text       its arguments, text exactly as sent
+function_call_fit        bool       whether these are JSON that fits the schema given in tools, as tool_calls.arguments_fit
+function_call_problem    text       what is wrong with them, as tool_calls.arguments_problem
 audio_id                 text       id of the audio answer
 audio_expires_at         timestamp  when the audio answer can no longer be referred to
 audio_transcript         text       what the audio says
@@ -139,6 +141,8 @@ type             text    function, custom, or whatever the API sent
 name             text    the tool's name
 arguments        text    the arguments as text exactly as sent (a custom tool's input); need not be JSON
 arguments_valid  bool    whether the arguments are strict JSON; NULL for custom tools
+arguments_fit    bool    whether they are JSON that fits the schema given in the completion's tools; NULL: no schema to judge by
+arguments_problem text   not_json, or the first keyword of the schema that they break: required, type, ...; NULL: none known
 extra            json    every field without a column of its own, and values their column cannot hold
 """,
 )
