@@ -119,10 +119,10 @@ def loads(raw: bytes) -> Any:
 
 
 def is_strict(raw: bytes) -> bool:
-    """Whether DuckDB can store the slice as JSON: no NaN, no lone surrogate, no control character."""
+    """Whether DuckDB can store the slice as JSON: no NaN, no lone surrogate, no control character, no endless depth."""
     try:
         _skip.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
