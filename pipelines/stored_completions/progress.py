@@ -1,6 +1,6 @@
 """Progress of a sync on a terminal: pages, rows, rate, newest row. Quiet anywhere else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -29,6 +29,40 @@ class Quiet:
     def say(self, sentence: str) -> None:
         if self._console:
             _print(self._console, sentence)
+
+
+class _Together:
+    """What several accounts that are read side by side show on one line."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._read: dict[str, tuple[int, int]] = {}
+
+    def page(self, source: str, pages: int, rows: int, newest: int | None) -> None:
+        self._read[source] = (pages, rows)
+        so_far = self._read.values()
+        self._watcher.page(sum(read[0] for read in so_far), sum(read[1] for read in so_far), newest)
+
+    def say(self, source: str, sentence: str) -> None:
+        self._watcher.say(f"{source}: {sentence}")
+
+
+class _OneOf:
+    def __init__(self, together: _Together, source: str) -> None:
+        self._together = together
+        self._source = source
+
+    def page(self, pages: int, rows: int, newest: int | None) -> None:
+        self._together.page(self._source, pages, rows, newest)
+
+    def say(self, sentence: str) -> None:
+        self._together.say(self._source, sentence)
+
+
+def side_by_side(watcher: Watcher, sources: Sequence[str]) -> Sequence[Watcher]:
+    """A watcher for each source, whose pages and rows are shown as one."""
+    together = _Together(watcher)
+    return [watcher] if len(sources) == 1 else [_OneOf(together, source) for source in sources]
 
 
 @contextmanager

@@ -29,10 +29,14 @@ class Bounds:
     completions: int = 20_000
     bytes: int = 64_000_000
 
+    def shared_by(self, rounds: int) -> "Bounds":
+        """What each of so many rounds may hold, so that together they need no more memory than one."""
+        return Bounds(max(1, self.completions // rounds), max(1, self.bytes // rounds))
+
 
 @dataclass
 class Counts:
-    """What a run or a round did, as `sync_runs` names it."""
+    """What a run or a round did, as `sync_runs` names it; `rows_shared` are another source's, seen here as they are."""
 
     pages: int = 0
     rows_seen: int = 0
@@ -40,6 +44,7 @@ class Counts:
     rows_changed: int = 0
     rows_late: int = 0
     rows_quarantined: int = 0
+    rows_shared: int = 0
 
     def add(self, other: "Counts") -> None:
         for field in fields(self):
@@ -52,8 +57,8 @@ class Round:
     `replaced` are the completions, and their days, that the warehouse holds in an older version.
     """
 
-    def __init__(self, source: str, now: int, quarantined: Iterable[str], bounds: Bounds = Bounds()) -> None:
-        """`now` in microseconds; `quarantined` are hashes of objects set aside before."""
+    def __init__(self, source: str, now: int, quarantined: set[str], bounds: Bounds = Bounds()) -> None:
+        """`now` in microseconds; `quarantined` are hashes of objects set aside before, and grows."""
         self.counts = Counts()
         self.cursor: Cursor | None = None
         self._rows = Rows(source, now)
@@ -61,7 +66,7 @@ class Round:
         self._bounds = bounds
         self._hashes: dict[str, str] = {}
         self._replaced: dict[str, date | None] = {}
-        self._quarantined = set(quarantined)
+        self._quarantined = quarantined
         self._bytes = 0
 
     @property
@@ -80,6 +85,14 @@ class Round:
     def tables(self, load_id: str) -> Iterator[tuple[Table, pa.Table]]:
         """Every table with its rows, stamped with dlt's load id."""
         return self._rows.tables(load_id)
+
+    def held(self, ids: Iterable[str]) -> dict[str, Held]:
+        """Those of the ids that it holds, as the warehouse will once it is loaded."""
+        return {
+            id_: Held(self._hashes[id_], self._source, 0, None, None, None)
+            for id_ in ids
+            if id_ in self._hashes
+        }
 
     def add(self, taken: Taken, lookup: Lookup) -> None:
         """Adds a page; `lookup` says what the warehouse holds of its ids."""
@@ -106,6 +119,8 @@ class Round:
             self.counts.rows_late += is_late
         elif known.row_hash != item.row_hash:
             self._change(item, known)
+        else:
+            self.counts.rows_shared += known.source != self._source
 
     def _change(self, item: Item, known: Held) -> None:
         """Replaces what the warehouse holds: only metadata can change, so all else is another object."""

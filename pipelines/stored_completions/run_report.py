@@ -1,6 +1,6 @@
 """What a sync did: the row of `sync_runs`, and what a person or a machine asks next."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +10,13 @@ from stored_completions.walk import Walk
 
 TO_THE_END = ("done", "nothing_new")
 """The outcomes of a run that read to the end of the list."""
+_OURS = ("counts", "failure", "has_loaded")
 
 
 @dataclass
 class Report:
-    """One run; `published` says whether analysts see it, `is_behind` whether they are still to see it."""
+    """One run of one source; `has_loaded` says whether it wrote anything, `published` whether analysts see
+    it, `is_behind` whether they are still to see it, `failure` what kept it from its end."""
 
     run_id: str
     source: str
@@ -34,28 +36,30 @@ class Report:
     newest_created_at: datetime | None = None
     possibly_incomplete_seconds: list[int] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    failure: StoredCompletionsError | None = None
+    has_loaded: bool = False
 
-    def end(self, walk: Walk, failure: StoredCompletionsError | None, *, changed: bool) -> None:
-        """Notes how it ended; `changed` says whether anything was written."""
+    def end(self, walk: Walk) -> None:
+        """Notes how it ended."""
         cursor = walk.cursor
         self.finished_at = datetime.now(UTC)
         self.possibly_incomplete_seconds = walk.incomplete
         self.to_id = cursor.position.id if cursor.position else None
         self.newest_created_at = None if cursor.newest is None else datetime.fromtimestamp(cursor.newest, UTC)
-        self.outcome = _outcome(walk, failure, changed)
-        self.detail = _detail(walk, failure)
+        self.outcome = _outcome(walk, self.failure, self.has_loaded)
+        self.detail = _detail(walk, self.failure)
 
     def fail(self, error: StoredCompletionsError) -> None:
         """Notes that it came to no orderly end."""
         self.finished_at = datetime.now(UTC)
         self.outcome = "failed"
+        self.failure = error
         self.detail = str(error)
 
     def row(self) -> dict[str, Any]:
         """The columns of `sync_runs`, and more."""
-        row = {**asdict(self), **asdict(self.counts)}
-        del row["counts"]
-        return row
+        row = {field.name: getattr(self, field.name) for field in fields(self)} | asdict(self.counts)
+        return {name: value for name, value in row.items() if name not in _OURS}
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -80,6 +84,11 @@ class Report:
         if counts.rows_quarantined:
             said.append(
                 f"{_counted(counts.rows_quarantined, 'object')} could not be loaded: see chat.quarantine."
+            )
+        if counts.rows_shared:
+            said.append(
+                f"{_counted(counts.rows_shared, 'completion')} were loaded by another source before and stay its own: "
+                f"do both keys belong to one project?"
             )
         if not counts.rows_seen and self.from_id is None and self.outcome in TO_THE_END:
             said.append(

@@ -48,14 +48,14 @@ def stored_completions(
     key = cursor_key(endpoint.place, query, "default")
 
     def read(cursor: Cursor) -> Iterator[Round]:
-        round_ = Round("default", time.time_ns() // 1000, ())
+        round_ = Round("default", time.time_ns() // 1000, set())
         with Client(endpoint) as client:
             walk = Walk(cursor, Pace(), int(time.time()))
             for taken in pages(client, walk, query, max_pages):
                 round_.add(taken, lambda _: {})
                 if round_.is_full:
                     yield round_
-                    round_ = Round("default", time.time_ns() // 1000, ())
+                    round_ = Round("default", time.time_ns() // 1000, set())
         yield round_
 
     return _resource(key, read, _MERGE)

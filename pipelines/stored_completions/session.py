@@ -1,0 +1,181 @@
+"""One sitting at a warehouse: its working file, open for reading until there is something to write.
+
+Several accounts can be synced in one sitting. Here stands what they share: the files and the notes
+beside them, what the warehouse holds, the loading of rounds, and one publish at the end. Whoever uses
+it holds the warehouse's lock, and `turn` while it works on the file.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+
+import duckdb
+
+from stored_completions import definitions, journal, schema, store, undo, warehouse
+from stored_completions.client import Endpoint
+from stored_completions.cursor import Cursor
+from stored_completions.loading import Loading
+from stored_completions.prices.overrides import NONE, Overrides
+from stored_completions.progress import Watcher
+from stored_completions.publishing import prepare, publish
+from stored_completions.reports import rollup
+from stored_completions.rounds import Round
+from stored_completions.run_report import TO_THE_END, Report, run_from_json
+from stored_completions.store import Store
+from stored_completions.warehouse import Files
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run of one account that came to its end: where from, which cursor, and where that one stands now."""
+
+    report: Report
+    endpoint: Endpoint
+    key: str
+    cursor: Cursor | None
+
+
+class Session:
+    """`store` is what the working file holds now, `notes` what stands beside it.
+
+    `rounds` are those under way, by the cursor they move; `broken_by` is why no run can go on.
+    """
+
+    def __init__(
+        self, files: Files, watcher: Watcher, *, prices: Overrides = NONE, publish_min_interval: int = 0
+    ) -> None:
+        """`publish_min_interval` in seconds."""
+        self.files = files
+        self.turn = Lock()
+        self.notes = journal.read(files)
+        self.store = Store(None)
+        self.rounds: dict[str, Round] = {}
+        self.broken_by: Exception | None = None
+        self._watcher = watcher
+        self._prices = prices
+        self._publish_min_interval = publish_min_interval
+        self._reading: duckdb.DuckDBPyConnection | None = None
+        self._loading: Loading | None = None
+        self._has_published = False
+
+    def open(self) -> None:
+        """Brings the working file to where it should stand, and opens it: for writing only after an older version."""
+        prepared = prepare(self.files)
+        if prepared.sentence:
+            self._watcher.say(prepared.sentence)
+        if prepared.is_another:
+            self.notes = journal.Notes()
+        if self.files.was_cut():
+            self._recover()
+        if self.files.working.exists():
+            self._reading = warehouse.connect(self.files.working, read_only=True)
+        self.store = Store(self._reading)
+        if self._reading is not None and schema.is_behind(self._reading):
+            self.write()
+        self._state = self.store.state()
+        self.quarantined = self.store.quarantined()
+
+    def close(self) -> None:
+        if self._loading is not None:
+            self._loading.close()
+        if self._reading is not None:
+            self._reading.close()
+
+    def cursor(self, key: str) -> Cursor:
+        """Where the walk `key` ended: as the warehouse says, or a later run that found nothing new there."""
+        later = self.notes.cursors_at(self._state.basis)
+        return Cursor.from_json(later.get(key) or self._state.cursors.get(key, {}))
+
+    def load(self, key: str, round_: Round, report: Report) -> None:
+        """Loads a round and its cursor; the first of a run leaves a mark of the run in sync_runs."""
+        loading = self.write()
+        loading.load(key, round_)
+        self.store = Store(loading.connection)
+        if not report.has_loaded:
+            store.note_runs(loading.connection, [report.row()])
+            report.has_loaded = True
+
+    def write(self) -> Loading:
+        """The working file, open for writing."""
+        if self._loading is None:
+            if self._reading is not None:
+                self._reading.close()
+                self._reading = None
+            self._loading = Loading(self.files)
+            self.store = Store(self._loading.connection)
+        return self._loading
+
+    def finish(self, ended: Sequence[Ended]) -> None:
+        """Notes the runs where they belong, and publishes what changed."""
+        if any(run.report.has_loaded for run in ended):
+            self._enter(ended)
+        else:
+            self.notes.runs += [run.report.as_json() for run in ended]
+            self._keep_cursors(ended, self._state.basis)
+        if self._must_publish():
+            self._publish()
+        for run in ended:
+            run.report.published = self._has_published
+            run.report.is_behind = self.files.unpublished.exists()
+            self.notes.last = run.report.as_json()
+        journal.write(self.files, self.notes)
+
+    def note_failure(self, reports: Sequence[Report]) -> None:
+        """Notes runs that came to no orderly end, where that can be written."""
+        self.notes.last = reports[-1].as_json()
+        with contextlib.suppress(OSError):
+            journal.write(self.files, self.notes)
+
+    def _enter(self, ended: Sequence[Ended]) -> None:
+        """Writes these runs and those noted before into sync_runs; what is noted of other cursors stays true."""
+        connection = self.write().connection
+        for run in ended:
+            if run.report.has_loaded or run.report.outcome in TO_THE_END:
+                store.bind(connection, run.report.source, run.endpoint, run.report.started_at)
+        runs = [*map(run_from_json, self.notes.runs), *(run.report.row() for run in ended)]
+        store.note_runs(connection, runs)
+        store.prune(connection)
+        self.notes.runs = []
+        self._keep_cursors(ended, self.store.state().basis)
+
+    def _keep_cursors(self, ended: Sequence[Ended], basis: str | None) -> None:
+        """Notes the cursors that are later than the warehouse's, which has those of the runs that loaded."""
+        cursors = dict(self.notes.cursors_at(self._state.basis))
+        for run in ended:
+            if run.report.has_loaded:
+                cursors.pop(run.key, None)
+            elif run.cursor is not None:
+                cursors[run.key] = run.cursor.as_json()
+        self.notes.basis, self.notes.cursors = basis, cursors
+
+    def _must_publish(self) -> bool:
+        """Whether the copy that analysts open is behind, and old enough to be replaced."""
+        if not self.files.unpublished.exists() and not self._is_outdated():
+            return False
+        last = warehouse.published_at(self.store.connection) if self.store.connection else None
+        return last is None or (datetime.now(UTC) - last).total_seconds() >= self._publish_min_interval
+
+    def _is_outdated(self) -> bool:
+        """Whether the warehouse holds completions, but prices or views that this program has newer ones of."""
+        connection = self.store.connection
+        return (
+            connection is not None
+            and not self.store.is_empty
+            and definitions.are_outdated(connection, self._prices)
+        )
+
+    def _publish(self) -> None:
+        connection = self.write().connection
+        definitions.refresh(connection, self._prices)
+        rollup.refresh(connection)
+        publish(self.files, connection)
+        self._has_published = True
+
+    def _recover(self) -> None:
+        if self.files.working.exists():
+            with contextlib.closing(warehouse.connect(self.files.working, read_only=False)) as connection:
+                undo.recover(connection)
+        shutil.rmtree(self.files.dlt)
