@@ -24,6 +24,11 @@ class Filter:
     model: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it leaves anything out."""
+        return self.model is not None or bool(self.metadata)
+
 
 def cursor_key(place: str, query: Filter, source: str) -> str:
     """Names the cursor of a base URL, source and filter; a hash, since a filter can hold content."""
@@ -35,13 +40,13 @@ def cursor_key(place: str, query: Filter, source: str) -> str:
 class Taken:
     """A page of which the walk has dropped the repeats, and where the walk stands after it.
 
-    `nameless` are objects without a usable id; `late` ids were stored behind the cursor; `listed`
-    counts every row of the page, `size` its bytes.
+    `nameless` are objects without a usable id; `late` maps ids that stand behind the cursor to the
+    seconds that they do; `listed` counts every row of the page, `size` its bytes.
     """
 
     items: list[Item]
     nameless: list[Fields | bytes]
-    late: frozenset[str]
+    late: Mapping[str, int]
     listed: int
     size: int
     cursor: Cursor
@@ -97,7 +102,7 @@ def _take(walk: Walk, answer: Answer[Page]) -> Taken:
     return Taken(
         items=items,
         nameless=[listed[at][1] for at in fresh if listed[at][0] is None],
-        late=frozenset(seen[at].key for at in fresh if walk.is_late(seen[at])),
+        late={seen[at].key: late for at in fresh if (late := walk.late_by(seen[at]))},
         listed=len(listed),
         size=answer.size,
         cursor=walk.cursor,

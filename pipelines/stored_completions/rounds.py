@@ -36,19 +36,23 @@ class Bounds:
 
 @dataclass
 class Counts:
-    """What a run or a round did, as `sync_runs` names it; `rows_shared` are another source's, seen here as they are."""
+    """What a run or a round did, as `sync_runs` names it; `latest_seconds` is how late the latest row was, 0:
+    none was; `rows_shared` are another source's, seen here as they are."""
 
     pages: int = 0
     rows_seen: int = 0
     rows_new: int = 0
     rows_changed: int = 0
     rows_late: int = 0
+    latest_seconds: int = 0
     rows_quarantined: int = 0
     rows_shared: int = 0
 
     def add(self, other: "Counts") -> None:
+        latest = max(self.latest_seconds, other.latest_seconds)
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        self.latest_seconds = latest
 
 
 class Round:
@@ -99,7 +103,7 @@ class Round:
         created = {item.completion_id: _created(item) for item in taken.items}
         known = lookup(created)
         for item in _kept_first(taken.items, known):
-            self._add(item, known.get(item.completion_id), item.completion_id in taken.late)
+            self._add(item, known.get(item.completion_id), taken.late.get(item.completion_id, 0))
         for entry in taken.nameless:
             self._set_aside(body(entry), _why_nameless(entry))
         self._rows.end_page()
@@ -108,7 +112,7 @@ class Round:
         self.cursor = taken.cursor
         self._bytes += taken.size
 
-    def _add(self, item: Item, known: Held | None, is_late: bool) -> None:
+    def _add(self, item: Item, known: Held | None, late: int) -> None:
         repeated = self._hashes.setdefault(item.completion_id, item.row_hash)
         if repeated is not item.row_hash:
             if repeated != item.row_hash:
@@ -116,7 +120,8 @@ class Round:
         elif known is None:
             self._rows.add(item)
             self.counts.rows_new += 1
-            self.counts.rows_late += is_late
+            self.counts.rows_late += late > 0
+            self.counts.latest_seconds = max(self.counts.latest_seconds, late)
         elif known.row_hash != item.row_hash:
             self._change(item, known)
         else:

@@ -23,6 +23,8 @@ class Report:
     started_at: datetime
     warehouse: str
     is_new_warehouse: bool
+    filter: str | None = None
+    lookback_seconds: int | None = None
     finished_at: datetime | None = None
     from_id: str | None = None
     to_id: str | None = None
@@ -59,6 +61,7 @@ class Report:
     def row(self) -> dict[str, Any]:
         """The columns of `sync_runs`, and more."""
         row = {field.name: getattr(self, field.name) for field in fields(self)} | asdict(self.counts)
+        row["latest_seconds"] = self.counts.latest_seconds or None
         return {name: value for name, value in row.items() if name not in _OURS}
 
     def as_json(self) -> dict[str, Any]:

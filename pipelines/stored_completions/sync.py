@@ -151,6 +151,8 @@ class _Run:
             started_at=self._now,
             warehouse=str(session.files.published),
             is_new_warehouse=not session.files.published.exists(),
+            filter=self._key if settings.query.is_narrow else None,
+            lookback_seconds=settings.pace.long,
         )
 
     @property

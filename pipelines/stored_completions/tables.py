@@ -256,6 +256,7 @@ run_id            text       id of the run
 source            text       name of the configured source
 started_at        timestamp  when the run began
 finished_at       timestamp  when it ended; NULL while it works or if it was killed
+filter            text       which completions it asked for, as a hash; NULL: all
 from_id           text       the cursor it began after; NULL: from the beginning
 to_id             text       the newest completion known when it ended
 pages             bigint     pages read
@@ -266,6 +267,8 @@ rows_seen         bigint     completions listed to it
 rows_new          bigint     completions the warehouse did not have
 rows_changed      bigint     completions that differed from the warehouse's
 rows_late         bigint     new ones that were stored behind the cursor
+latest_seconds    bigint     how far behind the newest completion known the latest of them was created; NULL: none was late
+lookback_seconds  bigint     the long look-back: how late a completion may be and is still found
 rows_quarantined  bigint     objects set aside in quarantine
 outcome           text       running, done, nothing_new, stopped, failed or interrupted
 detail            text       a sentence: what stopped it, which seconds may be incomplete

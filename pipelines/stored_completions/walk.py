@@ -88,10 +88,10 @@ class Walk:
             trail=self._trail.marks(),
         )
 
-    def is_late(self, listed: Listed) -> bool:
-        """Whether a row that is new was stored behind the newest one known when the walk began."""
+    def late_by(self, listed: Listed) -> int:
+        """Seconds that a row that is new was stored behind the newest one known when the walk began; 0: it is not late."""
         known = self._before.newest
-        return known is not None and listed.created is not None and listed.created < known
+        return 0 if known is None or listed.created is None else max(0, known - listed.created)
 
     def take(
         self, page: Sequence[Listed], has_more: bool | None, date: int | None, size: int = 0
