@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,10 @@ from stored_completions.commands.options import (
 )
 from stored_completions.commands.prices import prices
 from stored_completions.commands.reports import report
+from stored_completions.errors import Stopped
+
+if TYPE_CHECKING:
+    from stored_completions.run_report import Report
 
 
 @click.group(
@@ -149,14 +153,15 @@ def check(warehouse: Path, **flags: Any) -> None:
     failure: 2 for settings and key, 1 for anything else.
     """
     from stored_completions.check import check as look
-    from stored_completions.config import settings
+    from stored_completions.config import accounts
 
     failed = None
-    for finding in look(settings(flags, os.environ, Path.cwd()), warehouse, say=_say):
-        mark = "ok  " if finding.error is None else "FAIL"
-        with until_closed():
-            click.echo(f"{mark}  {finding.what}: {finding.found}")
-        failed = failed or finding.error
+    for own in accounts(flags, os.environ, Path.cwd()):
+        for finding in look(own, warehouse, say=_say):
+            mark = "ok  " if finding.error is None else "FAIL"
+            with until_closed():
+                click.echo(f"{mark}  {finding.what}: {finding.found}")
+            failed = failed or finding.error
     if failed:
         sys.exit(failed.exit_code)
 
@@ -195,20 +200,44 @@ def sync(warehouse: Path, max_pages: int | None, as_json: bool, **flags: Any) ->
       stored-completions sync
       stored-completions sync --model gpt-4o-mini-2024-07-18 --metadata team=support
       stored-completions sync --source eu --base-url https://eu.api.openai.com/v1
+
+    Sources with a part of their own in the configuration, [sources.stored_completions.NAME], are all synced, side by
+    side, unless --source names one. One that fails stops no other; the exit code is then 1.
     """
-    from stored_completions.config import settings
+    from stored_completions.config import accounts
     from stored_completions.progress import watching
-    from stored_completions.sync import stopping
+    from stored_completions.sync import stopping, sync_all
     from stored_completions.sync import sync as run
 
-    own = settings(flags | {"max_pages": max_pages}, os.environ, Path.cwd())
+    own, *others = accounts(flags | {"max_pages": max_pages}, os.environ, Path.cwd())
     with _failure_as_json(warehouse, as_json), stopping() as stop, watching() as watcher:
+        if others:
+            _show_all(sync_all([own, *others], warehouse, stop=stop, watcher=watcher), as_json)
+            return
         report = run(own, warehouse, max_pages=own.max_pages, stop=stop, watcher=watcher)
     if as_json:
         click.echo(json.dumps(report.as_json()))
         return
     for sentence in report.sentences():
         click.echo(sentence)
+
+
+def _show_all(reports: "list[Report]", as_json: bool) -> None:
+    """What became of each source; exits like the only one that failed, or with 1."""
+    if as_json:
+        click.echo(json.dumps({"sources": [report.as_json() for report in reports]}))
+    else:
+        for report in reports:
+            for sentence in report.sentences()[:-1] if report.failure is None else ():
+                click.echo(f"{report.source}: {sentence}")
+        click.echo(reports[-1].sentences()[-1])
+    failures = [report.failure for report in reports if report.failure is not None]
+    for report in reports:
+        if report.failure is not None:
+            click.echo(f"stored-completions: {report.source}: {report.failure}", err=True)
+    if failures:
+        stopped = [failure.exit_code for failure in failures if isinstance(failure, Stopped)]
+        sys.exit(stopped[0] if stopped else 1)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,14 +64,30 @@ class Settings:
 
 
 class Configuration:
-    """One lookup for every setting; an empty value counts as not set."""
+    """One lookup for every setting; an empty value counts as not set.
+
+    `names` are the sources that have a part of their own, [sources.stored_completions.NAME] or
+    SOURCES__STORED_COMPLETIONS__NAME__…; what such a part does not say is looked for in the common one.
+    """
 
     def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> None:
         """`folder` is the project's, where `.dlt/` is looked for; None: no file is read."""
         self._flags = flags
         self._environ = environ
         self._files = [] if folder is None else [_section(path) for path in _paths(folder, environ)]
+        self._source: str | None = None
         _check_variables(environ)
+        self.names = list(
+            dict.fromkeys(
+                [*(name for file in self._files for name in _named(file)), *_named_variables(environ)]
+            )
+        )
+
+    def of(self, source: str) -> "Configuration":
+        """The same lookup for one of `names`."""
+        one = copy(self)
+        one._source = source
+        return one
 
     def get(self, name: str, default: Any = None) -> Any:
         return next((value for value in self._candidates(name) if value not in (None, "", (), {})), default)
@@ -81,15 +98,45 @@ class Configuration:
 
     def _candidates(self, name: str) -> Iterator[Any]:
         yield self._flags.get(name)
+        if self._source:
+            yield (
+                self._source
+                if name == "source"
+                else self._environ.get(f"{_PREFIX}{self._source}__{name}".upper())
+            )
         yield self._environ.get(_PREFIX + name.upper())
         for file in self._files:
+            if self._source:
+                yield file.get(self._source, {}).get(name)
             yield file.get(name)
         yield self._environ.get(_SDK.get(name, ""))
+
+
+def accounts(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> list[Settings]:
+    """The settings of every source that has a part of its own, of the one that flag `source` names, or of the only one."""
+    values = Configuration(flags, environ, folder)
+    if flags.get("source") or not values.names:
+        return [settings(flags, environ, folder)]
+    if len(values.names) > 1 and flags.get("base_url"):
+        raise UsageError(f"--base-url is for one source: name it with --source ({', '.join(values.names)}).")
+    return [_of_one(values.of(name), folder) for name in values.names]
 
 
 def settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> Settings:
     """What the flags, the files and the environment say together; UsageError for what cannot be right."""
     values = Configuration(flags, environ, folder)
+    name = flags.get("source")
+    return _of_one(values.of(name), folder) if name in values.names else _settings(values, folder)
+
+
+def _of_one(values: Configuration, folder: Path | None) -> Settings:
+    try:
+        return _settings(values, folder)
+    except UsageError as error:
+        raise UsageError(f"Source {values.text('source')}: {error}") from None
+
+
+def _settings(values: Configuration, folder: Path | None) -> Settings:
     long = duration("lookback", values.get("lookback", "1h"))
     short = min(long, duration("short_lookback", values.get("short_lookback", "10m")))
     most_pages = values.get("max_pages")
@@ -215,14 +262,35 @@ def _section(path: Path) -> dict[str, Any]:
         section = section.get(name, {}) if isinstance(section, dict) else {}
     if not isinstance(section, dict):
         raise UsageError(f"{path} must have {SECTION[1]} as a table: [{'.'.join(SECTION)}].")
-    names = [name for name, value in section.items() if not isinstance(value, dict) or name == "metadata"]
-    _check_names(names, f"{path} sets {{}} in [{'.'.join(SECTION)}]")
+    own = [name for name, value in section.items() if not isinstance(value, dict) or name in _KNOWN]
+    _check_names(own, f"{path} sets {{}} in [{'.'.join(SECTION)}]")
+    for name in _named(section):
+        _name("the name of a source", name)
+        _check_names(section[name], f"{path} sets {{}} in [{'.'.join((*SECTION, name))}]")
     return section
+
+
+def _named(section: Mapping[str, Any]) -> list[str]:
+    """The sources that have a part of their own in a file; dlt itself may look into one of the source's own name."""
+    return [
+        name
+        for name, value in section.items()
+        if isinstance(value, dict) and name not in (*_KNOWN, *_FOR_DLT, SECTION[1])
+    ]
+
+
+def _named_variables(environ: Mapping[str, str]) -> list[str]:
+    parts = [name[len(_PREFIX) :].lower().split("__") for name in sorted(environ) if name.startswith(_PREFIX)]
+    return [part[0] for part in parts if len(part) > 1 and part[0] not in (*_KNOWN, *_FOR_DLT, SECTION[1])]
 
 
 def _check_variables(environ: Mapping[str, str]) -> None:
     names = [name[len(_PREFIX) :].lower() for name in environ if name.startswith(_PREFIX)]
     _check_names([name for name in names if "__" not in name], f"The environment sets {{}} after {_PREFIX}")
+    for name in _named_variables(environ):
+        own = [each.removeprefix(f"{name}__") for each in names if each.startswith(f"{name}__")]
+        plain = [each.partition("__")[0] for each in own]
+        _check_names(plain, f"The environment sets {{}} after {_PREFIX}{name.upper()}__")
 
 
 def _check_names(names: Iterable[str], said: str) -> None:

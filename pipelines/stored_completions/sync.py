@@ -72,7 +72,7 @@ def sync_all(
     Raises Busy and WarehouseError, which no source can go on after. `max_pages` counts for each.
     """
     files = Files(path.absolute())
-    heard = watcher or Quiet()
+    heard, wish = watcher or Quiet(), stop or Stop()
     with warehouse.locked(files):
         first = accounts[0]
         prices = price_overrides.read(first.prices) if first.prices else price_overrides.NONE
@@ -81,7 +81,7 @@ def sync_all(
         shared = (bounds or Bounds()).shared_by(len(accounts))
         watchers = side_by_side(heard, [each.source for each in accounts])
         runs = [
-            _Run(session, own, max_pages, stop or Stop(), watcher, shared)
+            _Run(session, own, max_pages or own.max_pages, wish, watcher, shared)
             for own, watcher in zip(accounts, watchers, strict=True)
         ]
         with _noted(session, runs):
