@@ -28,6 +28,7 @@ PRICE: Row = {
     "output": Decimal("0.2"),
     "price_basis": "listed",
 }
+GROUP: Row = {"source": "default", "group_id": "g"}
 MULTIPLIER: Row = {
     "source": "default",
     "valid_from": date(2025, 1, 1),
@@ -66,6 +67,9 @@ def good() -> DuckDBPyConnection:
             {"completion_id": "b", "key": "team", "value": "x"},
             {"completion_id": "c", "key": "team", "value": "x"},
         ],
+        organization_usage=[{"usage_date": DAY} | GROUP],
+        organization_costs=[{"cost_date": DAY} | GROUP],
+        organization_bills=[{"source": "default"}],
         model_price_rules=[
             {"rule_no": number, "kind": "equals", "pattern": model, "price_model_id": model}
             for number, model in enumerate(("m", "hollow"))
@@ -177,6 +181,17 @@ BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
         ("quarantine", {"sha256": "00"}, repeated("quarantine", "00")),
         ("sync_runs", {"run_id": "1"}, repeated("sync_runs", "1")),
         ("sources", {"source": "default"}, repeated("sources", "default")),
+        (
+            "organization_usage",
+            {"usage_date": DAY} | GROUP,
+            repeated("organization_usage", "default/2025-03-01/g"),
+        ),
+        (
+            "organization_costs",
+            {"cost_date": DAY} | GROUP,
+            repeated("organization_costs", "default/2025-03-01/g"),
+        ),
+        ("organization_bills", {"source": "default"}, repeated("organization_bills", "default")),
     ],
     "index_gaps": [
         ("tool_calls", CHOICE | {"tool_call_index": 3}, gap("tool_calls", (0, 3, 3))),

@@ -232,7 +232,7 @@ def test_the_repository_s_config_names_every_setting_with_its_default() -> None:
     tomllib.loads(text)
     shown = tomllib.loads("\n".join(re.findall(r"^# (\w+ = .*|\[sources\..*)$", text, re.M)))
     values = shown["sources"]["stored_completions"]
-    assert set(values) | {"api_key"} == set(config._KNOWN)
+    assert set(values) | {"api_key", "admin_key"} == set(config._KNOWN)
     environ = {
         f"{VARIABLE}{name.upper()}": str(value) for name, value in values.items() if value not in ("", {})
     }

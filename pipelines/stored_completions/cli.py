@@ -21,6 +21,7 @@ from stored_completions import __version__
 from stored_completions.commands.dashboard import dashboard
 from stored_completions.commands.options import (
     Commands,
+    billing_options,
     sandbox_options,
     source_options,
     until_closed,
@@ -180,6 +181,7 @@ def check(warehouse: Path, **flags: Any) -> None:
     metavar="FILE",
     help="Your own prices, a TOML file (`prices example` prints one).  [default: none]",
 )
+@billing_options
 @click.option(
     "--json",
     "as_json",
@@ -200,6 +202,7 @@ def sync(warehouse: Path, max_pages: int | None, as_json: bool, **flags: Any) ->
       stored-completions sync
       stored-completions sync --model gpt-4o-mini-2024-07-18 --metadata team=support
       stored-completions sync --source eu --base-url https://eu.api.openai.com/v1
+      OPENAI_ADMIN_KEY=sk-admin-... stored-completions sync --billing
 
     Sources with a part of their own in the configuration, [sources.stored_completions.NAME], are all synced, side by
     side, unless --source names one. One that fails stops no other; the exit code is then 1.

@@ -9,7 +9,7 @@ import platform
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
@@ -23,7 +23,16 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from stored_completions import __version__
 from stored_completions.errors import NotFound, ServiceError, UsageError
 from stored_completions.rate_budget import RateBudget
-from stored_completions.refusals import KEPT, LIST, Ask, PassingError, Reply, failure, quotable
+from stored_completions.refusals import (
+    KEPT,
+    LIST,
+    ORGANIZATION,
+    Ask,
+    PassingError,
+    Reply,
+    failure,
+    quotable,
+)
 
 T = TypeVar("T")
 
@@ -162,7 +171,7 @@ class Client:
     ) -> Answer[T]:
         """One page of the list. CursorGone when `after` is not known any more, LimitTooLarge when
         `limit` is refused."""
-        wanted = {"limit": str(limit), "order": order, "after": after, "model": model}
+        wanted: dict[str, str | None] = {"limit": str(limit), "order": order, "after": after, "model": model}
         wanted |= {f"metadata[{key}]": value for key, value in metadata.items()}
         return self._get(Ask(LIST, _sent(wanted)), parse)
 
@@ -176,6 +185,12 @@ class Client:
         """One page of a completion's input messages, in order; NotFound when the completion is not there."""
         wanted = _sent({"limit": str(limit), "order": "asc", "after": after})
         return self._get(Ask(f"{_path(completion_id)}/messages", wanted), parse)
+
+    def organization(
+        self, parse: Callable[[bytes], T], report: str, query: Mapping[str, str | Sequence[str] | None]
+    ) -> Answer[T]:
+        """One page of a report on the organization, e.g. `costs`; a parameter of several values is repeated."""
+        return self._get(Ask(f"{ORGANIZATION}/{report}", _sent(query)), parse)
 
     def close(self) -> None:
         self._http.close()
@@ -333,11 +348,11 @@ def _http(endpoint: Endpoint, patience: Patience, transport: httpx.BaseTransport
 
 def _url(endpoint: Endpoint, ask: Ask) -> str:
     query = {**ask.query, **({"api-version": endpoint.api_version} if endpoint.api_version else {})}
-    encoded = urlencode(query, quote_via=quote, errors="surrogatepass")
+    encoded = urlencode(query, doseq=True, quote_via=quote, errors="surrogatepass")
     return f"{endpoint.url}{ask.path}" + (f"?{encoded}" if encoded else "")
 
 
-def _sent(parameters: Mapping[str, str | None]) -> dict[str, str]:
+def _sent(parameters: Mapping[str, str | Sequence[str] | None]) -> dict[str, str | Sequence[str]]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stored_completions.billing.settings import Billing, billing
 from stored_completions.client import Endpoint, Patience
 from stored_completions.errors import UsageError
 from stored_completions.reader import Filter
@@ -26,7 +27,8 @@ _PREFIX = "SOURCES__STORED_COMPLETIONS__"
 
 _KNOWN = (
     "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
-    "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices insecure_http"
+    "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices insecure_http "
+    "admin_key billing billing_since billing_project"
 ).split()
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
 _SDK = {
@@ -34,6 +36,7 @@ _SDK = {
     "base_url": "OPENAI_BASE_URL",
     "organization": "OPENAI_ORG_ID",
     "project": "OPENAI_PROJECT_ID",
+    "admin_key": "OPENAI_ADMIN_KEY",
 }
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _CENTURY = 36_525 * 86_400
@@ -61,6 +64,7 @@ class Settings:
     source: str = "default"
     max_pages: int | None = None
     prices: Path | None = None
+    billing: Billing | None = None
 
 
 class Configuration:
@@ -140,8 +144,10 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
     long = duration("lookback", values.get("lookback", "1h"))
     short = min(long, duration("short_lookback", values.get("short_lookback", "10m")))
     most_pages = values.get("max_pages")
+    account = endpoint(values)
+    with_bill = _flag("billing", values.get("billing", False))
     return Settings(
-        endpoint=endpoint(values),
+        endpoint=account,
         patience=Patience(
             max_attempts=_whole("max_attempts", values.get("max_attempts", 8)),
             max_wait=duration("max_wait", values.get("max_wait", "120s")),
@@ -159,6 +165,7 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
         source=_name("source", values.text("source") or "default"),
         max_pages=None if most_pages is None else _whole("max_pages", most_pages),
         prices=_file(values.text("prices"), folder),
+        billing=billing(values, account) if with_bill else None,
     )
 
 

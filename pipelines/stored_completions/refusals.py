@@ -20,6 +20,11 @@ import httpx
 from stored_completions.errors import AccessError, CursorGone, LimitTooLarge, NotFound, ServiceError
 
 LIST = "/chat/completions"
+ORGANIZATION = "/organization"
+ADMIN_KEY = (
+    "an owner of the organization makes one at https://platform.openai.com/settings/organization/admin-keys, and a "
+    "restricted one needs the scope api.usage.read"
+)
 KEPT = "What was synced is kept, and a repeat is safe."
 
 _PASSING = {408, 409, 429, *range(500, 600)} - {501, 505}
@@ -46,11 +51,16 @@ class Ask:
     """A question: a path below the base URL, and its query."""
 
     path: str
-    query: Mapping[str, str]
+    query: Mapping[str, str | Sequence[str]]
 
     @property
     def after(self) -> str | None:
-        return self.query.get("after")
+        after = self.query.get("after")
+        return after if isinstance(after, str) else None
+
+    @property
+    def is_of_organization(self) -> bool:
+        return self.path.startswith(ORGANIZATION)
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,8 @@ def _denied(reply: Reply) -> Exception | None:
             "the key belongs to another region. Set the base URL (OPENAI_BASE_URL) to the regional host that "
             "the answer names, such as https://eu.api.openai.com/v1 or https://us.api.openai.com/v1"
         )
+    elif reply.status in {401, 403} and reply.ask.is_of_organization:
+        remedy = f"the bill is shown to admin keys only. Set OPENAI_ADMIN_KEY (or admin_key in .dlt/secrets.toml): {ADMIN_KEY}"
     elif reply.status == 403 or (reply.status == 401 and "scopes" in reply.error["message"]):
         remedy = (
             "the key may not do this. A restricted key needs the permission to read chat completions "
@@ -170,6 +182,11 @@ def _denied(reply: Reply) -> Exception | None:
 
 
 def _not_served(reply: Reply) -> Exception | None:
+    if reply.ask.is_of_organization and reply.status in {404, 405, 501}:
+        return ServiceError(
+            f"{reply.said}: {reply.url} has no bill to read ({reply.ask.path}); of the services with stored "
+            f"completions OpenAI's own has one. Leave --billing out here."
+        )
     if reply.status not in {405, 501}:
         return None
     return ServiceError(

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from stored_completions.billing.bill import Bill
+from stored_completions.client import Traffic
 from stored_completions.errors import Stopped, StoredCompletionsError
 from stored_completions.rounds import Counts
 from stored_completions.walk import Walk
@@ -15,7 +17,7 @@ _OURS = ("counts", "failure", "has_loaded")
 
 @dataclass
 class Report:
-    """One run of one source; `has_loaded` says whether it wrote anything, `published` whether analysts see
+    """One run of one source; `has_loaded` says whether it wrote completions, `published` whether analysts see
     it, `is_behind` whether they are still to see it, `failure` what kept it from its end."""
 
     run_id: str
@@ -38,8 +40,20 @@ class Report:
     newest_created_at: datetime | None = None
     possibly_incomplete_seconds: list[int] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    billing: Bill | None = None
     failure: StoredCompletionsError | None = None
     has_loaded: bool = False
+
+    @property
+    def has_written(self) -> bool:
+        """Whether it wrote anything at all, completions or the bill."""
+        return self.has_loaded or (self.billing is not None and self.billing.has_written)
+
+    def count(self, traffic: Traffic) -> None:
+        """Adds what a client has done."""
+        self.requests += traffic.requests
+        self.retries += traffic.retries
+        self.waited_seconds = round(self.waited_seconds + traffic.waited_seconds, 3)
 
     def end(self, walk: Walk) -> None:
         """Notes how it ended."""
@@ -65,17 +79,19 @@ class Report:
         return {name: value for name, value in row.items() if name not in _OURS}
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        said = {
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in self.row().items()
         }
+        return said | {"billing": self.billing.as_json() if self.billing else None}
 
     def sentences(self) -> list[str]:
         """What a person wants to know of it."""
         counts = self.counts
         asked = _counted(self.requests, "request")
         if self.outcome == "nothing_new":
-            written = "prices and views were renewed" if self.published else "nothing written"
+            renewed = "the copy was" if self.billing else "prices and views were"
+            written = f"{renewed} renewed" if self.published else "nothing written"
             seen = _counted(counts.rows_seen, "completion")
             said = [f"Nothing new: {seen} looked at again in {asked}, {written}."]
         else:
@@ -99,6 +115,7 @@ class Report:
                 "of another project or zero data retention look the same."
             )
         said += [self.detail] if self.detail else []
+        said += [self.billing.sentence()] if self.billing else []
         behind = ": not published yet, publish_min_interval has not passed" if self.is_behind else ""
         said.append(f"{self.warehouse}{' (new)' if self.is_new_warehouse else ''}{behind}")
         return said

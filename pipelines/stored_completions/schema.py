@@ -16,6 +16,7 @@ _SQL = {
     "bigint": "bigint",
     "double": "double",
     "decimal": "decimal(18, 12)",
+    "money": "decimal(38, 30)",
     "bool": "boolean",
     "timestamp": "timestamp with time zone",
     "date": "date",

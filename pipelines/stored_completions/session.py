@@ -110,7 +110,7 @@ class Session:
 
     def finish(self, ended: Sequence[Ended]) -> None:
         """Notes the runs where they belong, and publishes what changed."""
-        if any(run.report.has_loaded for run in ended):
+        if any(run.report.has_written for run in ended):
             self._enter(ended)
         else:
             self.notes.runs += [run.report.as_json() for run in ended]

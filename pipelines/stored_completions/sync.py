@@ -17,7 +17,8 @@ from pathlib import Path
 import duckdb
 
 from stored_completions import warehouse
-from stored_completions.client import Client
+from stored_completions.billing.syncing import BillSync
+from stored_completions.client import Client, Endpoint
 from stored_completions.config import Settings
 from stored_completions.cursor import Cursor
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
@@ -169,6 +170,7 @@ class _Run:
                 self._check_binding()
                 self._warn_if_old()
             self._walk()
+            self._read_bill()
         except UsageError as error:
             self.report.failure = error
         except Exception as error:
@@ -177,21 +179,36 @@ class _Run:
 
     def _walk(self) -> None:
         self.has_begun = True
-        with Client(
-            self._settings.endpoint,
-            self._settings.patience,
-            sleep=self._stop.sleep,
-            on_retry=self._watcher.say,
-            budget=RateBudget(),
-        ) as client:
+        with self._client(self._settings.endpoint) as client:
             walk = Walk(self._session.cursor(self._key), self._settings.pace, int(self._now.timestamp()))
             self.report.from_id = walk.from_id
             try:
                 self.report.failure = self._drain(client, walk)
             finally:
-                self.report.requests, self.report.retries = client.traffic.requests, client.traffic.retries
-                self.report.waited_seconds = round(client.traffic.waited_seconds, 3)
+                self.report.count(client.traffic)
         self.report.end(walk)
+
+    def _read_bill(self) -> None:
+        """Reads the organization's bill, if that is wanted and nothing went wrong before."""
+        billing = self._settings.billing
+        if billing is None or self.report.failure is not None:
+            return
+        reading = BillSync(billing, self.report.source, self._session, self._now, self._stop, self._watcher)
+        self.report.billing = reading.bill
+        with self._client(billing.endpoint) as client:
+            try:
+                self.report.failure = reading.run(client)
+            finally:
+                self.report.count(client.traffic)
+
+    def _client(self, endpoint: Endpoint) -> Client:
+        return Client(
+            endpoint,
+            self._settings.patience,
+            sleep=self._stop.sleep,
+            on_retry=self._watcher.say,
+            budget=RateBudget(),
+        )
 
     def _drain(self, client: Client, walk: Walk) -> StoredCompletionsError | None:
         """Reads and loads round by round to the end; what stopped it, once all that was read is loaded."""

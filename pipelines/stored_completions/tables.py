@@ -17,6 +17,7 @@ _ARROW = {
     "bigint": pa.int64(),
     "double": pa.float64(),
     "decimal": pa.decimal128(18, 12),
+    "money": pa.decimal128(38, 30),
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
@@ -27,7 +28,7 @@ _ARROW = {
 @dataclass(frozen=True)
 class Column:
     """One column; `type` is text, json (text that holds valid JSON), bigint, double, decimal
-    (18 digits, 12 of them after the point), bool, timestamp (UTC), date (UTC) or binary."""
+    (18 digits, 12 of them after the point), money (38 digits, 30 of them after the point), bool, timestamp (UTC), date (UTC) or binary."""
 
     name: str
     type: str
@@ -413,6 +414,71 @@ first_seen_at  timestamp  when a sync first met it
 """,
 )
 
+ORGANIZATION_USAGE = _own_table(
+    "organization_usage",
+    "What the organization's bill says was used on one UTC day by one group of requests, stored or not.",
+    "source usage_date group_id",
+    """
+source                    text       name of the configured source whose admin key read it
+usage_date                date       UTC day that the API dates the usage to
+group_id                  text       names the group: a hash of project, key, model, batch and tier
+project_id                text       the project; NULL where the API names none
+api_key_id                text       the API key; NULL where the API names none
+model                     text       the model, as a completion names it
+billed_model              text       the same as chat.organization_costs names it: fine-tuned models under ft- and their base
+batch                     bool       whether it ran in the Batch API
+service_tier              text       the tier as sent: default, flex-tier, incentivized-tier, ... (open set)
+price_tier                text       standard, flex, priority, or incentivized (free of charge); NULL: a word not known here
+num_model_requests        bigint     requests
+input_tokens              bigint     input tokens: cached, cache-write and audio included
+input_cached_tokens       bigint     input tokens read from the prompt cache
+input_cache_write_tokens  bigint     input tokens written to the prompt cache
+input_audio_tokens        bigint     audio tokens in the input that were not cached
+output_tokens             bigint     output tokens: reasoning and audio included
+output_audio_tokens       bigint     audio tokens in the output
+extra                     json       every field without a column of its own, and values their column cannot hold
+read_at                   timestamp  when a sync read it last and found it changed
+""",
+)
+
+ORGANIZATION_COSTS = _own_table(
+    "organization_costs",
+    "What the organization's bill charges on one UTC day for one line item of one project and key.",
+    "source cost_date group_id",
+    """
+source         text       name of the configured source whose admin key read it
+cost_date      date       UTC day that the API dates the cost to
+group_id       text       names the group: a hash of project, key and line item
+project_id     text       the project; NULL where the API names none
+api_key_id     text       the API key; NULL where the API names none
+line_item      text       the line as sent, e.g. gpt-4o-mini-2024-07-18, cached input
+billed_model   text       the model in it; NULL where it names none
+kind           text       input, cached input, cache writes, output, audio input, audio output, requests, or tool; NULL: not understood
+prefix         text       what stands before the model, e.g. priority or evals
+long_context   bool       whether it is charged at the rates of long prompts; NULL: not understood
+amount_usd     money      the amount in US dollars, to 30 places; NULL where the currency is another or the amount no number
+amount         text       the amount exactly as sent, every digit
+currency       text       its currency, as sent
+quantity       double     how much was charged for
+quantity_unit  text       in which unit
+extra          json       every field without a column of its own, and values their column cannot hold
+read_at        timestamp  when a sync read it last and found it changed
+""",
+)
+
+ORGANIZATION_BILLS = _own_table(
+    "organization_bills",
+    "The bill of one organization as far as it was read; no row where none was: coverage is unknown then.",
+    "source",
+    """
+source      text       name of the configured source whose admin key read it
+project_id  text       project that the source's completions belong to, as configured (billing_project); NULL: not said
+first_date  date       first UTC day that was read
+last_date   date       last UTC day that was read; it and the three before it are read again by the next sync
+read_at     timestamp  when that was
+""",
+)
+
 TABLES: tuple[Table, ...] = (
     COMPLETIONS,
     CHOICES,
@@ -426,6 +492,7 @@ TABLES: tuple[Table, ...] = (
     SYNC_RUNS,
 )
 BY_NAME: dict[str, Table] = {table.name: table for table in TABLES}
+BILLING_TABLES: tuple[Table, ...] = (ORGANIZATION_USAGE, ORGANIZATION_COSTS, ORGANIZATION_BILLS)
 REFERENCE_TABLES: tuple[Table, ...] = (
     MODEL_PRICE_RULES,
     MODEL_PRICES,
@@ -436,6 +503,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
     MESSAGES,
     PROMPTS,
     ATTACHMENTS,
+    *BILLING_TABLES,
 )
 """What no page of completions brings: written outside its rounds."""
 

@@ -87,3 +87,28 @@ select 'sources', sources.source, count(*)
 from chat.sources
 group by sources.source
 having count(*) > 1
+union all
+select
+    'organization_usage',
+    organization_usage.source
+    || '/' || cast(organization_usage.usage_date as varchar)
+    || '/' || organization_usage.group_id,
+    count(*)
+from chat.organization_usage
+group by organization_usage.source, organization_usage.usage_date, organization_usage.group_id
+having count(*) > 1
+union all
+select
+    'organization_costs',
+    organization_costs.source
+    || '/' || cast(organization_costs.cost_date as varchar)
+    || '/' || organization_costs.group_id,
+    count(*)
+from chat.organization_costs
+group by organization_costs.source, organization_costs.cost_date, organization_costs.group_id
+having count(*) > 1
+union all
+select 'organization_bills', organization_bills.source, count(*)
+from chat.organization_bills
+group by organization_bills.source
+having count(*) > 1

@@ -135,6 +135,26 @@ def source_options(command: Command) -> Command:
     return command
 
 
+def billing_options(command: Command) -> Command:
+    """Whether the organization's bill is read too. There is no flag for the admin key either."""
+    options = (
+        click.option(
+            "--billing",
+            is_flag=True,
+            default=None,
+            help="Read the organization's usage and costs too, with OPENAI_ADMIN_KEY.  [default: no]",
+        ),
+        click.option(
+            "--billing-since",
+            metavar="DAY",
+            help="First UTC day of the bill to read, e.g. 2026-01-31.  [default: the oldest stored completion's]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def sandbox_options(command: Command) -> Command:
     """What the invented account is like, and how it is served."""
     options = (

@@ -139,6 +139,25 @@ def order_unknown(order: str) -> Answer:
     )
 
 
+def value_unknown(param: str, value: str, known: Sequence[str]) -> Answer:
+    listed = ", ".join(f"'{each}'" for each in known)
+    return error(
+        400,
+        f"Invalid value: '{value}'. Supported values are: {listed}.",
+        param=param,
+        code="invalid_value",
+    )
+
+
+def scope_missing(scope: str) -> Answer:
+    return error(
+        403,
+        f"You have insufficient permissions for this operation. Missing scopes: {scope}. Check that you have "
+        "the correct role in your organization, and if you're using a restricted API key, that it has the "
+        "necessary scopes.",
+    )
+
+
 def body_not_json() -> Answer:
     return error(
         400,

@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-from . import answers, listing
+from . import answers, listing, organization
 from .account import Account
 from .answers import Answer, RequestError
+from .bill import Bill, bill
 from .clock import Clock
 from .messages import stored_messages
 from .rows import Row
@@ -30,17 +32,21 @@ _METADATA_VALUE = 512
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request; `path` as sent, `query` decoded, header names in lower case."""
+    """An HTTP request; `path` as sent, `query` decoded (`repeated` with every value of a parameter), header
+    names in lower case."""
 
     method: str
     path: str
     query: dict[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def kind(method: str, path: str) -> str:
-    """What is asked for: list, get, update, delete, messages, or other."""
+    """What is asked for: list, get, update, delete, messages, organization, or other."""
+    if organization.is_asked(path):
+        return "organization"
     kinds = (kinds.get(method) for pattern, kinds in _ENDPOINTS if pattern.fullmatch(path))
     return next(kinds, None) or "other"
 
@@ -63,11 +69,25 @@ class Api:
 
     def answer(self, request: Request, rules: Rules) -> Answer:
         try:
+            if organization.is_asked(request.path):
+                return self._organization(request, rules)
             _admit(request.headers, rules.api_key)
             action, completion_id = _endpoint(request)
             return self._actions[action](request, rules, *completion_id)
         except RequestError as refused:
             return refused.answer
+
+    @cached_property
+    def bill(self) -> Bill:
+        """The bill of what is in the account when it is first asked for."""
+        return bill(self._account.completions())
+
+    def _organization(self, request: Request, rules: Rules) -> Answer:
+        _admit(request.headers, None)
+        if request.method != "GET":
+            raise RequestError(answers.method_not_allowed(["GET"]))
+        key = _key(request.headers)
+        return organization.answer(request.path, request.repeated, key, self.bill, rules, self._clock.now())
 
     def _list(self, request: Request, rules: Rules) -> Answer:
         dice = Random(f"{self._seed} {next(self._lists)}")
@@ -111,12 +131,16 @@ def _endpoint(request: Request) -> tuple[str, list[str]]:
 
 def _admit(headers: Mapping[str, str], api_key: str | None) -> None:
     """Lets in whoever shows the key, or any key where none is set."""
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    key = headers.get("api-key") or (bearer.strip() if scheme.lower() == "bearer" else "")
+    key = _key(headers)
     if not key:
         raise RequestError(answers.key_missing())
     if api_key is not None and key != api_key:
         raise RequestError(answers.key_wrong(key))
+
+
+def _key(headers: Mapping[str, str]) -> str:
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return headers.get("api-key") or (bearer.strip() if scheme.lower() == "bearer" else "")
 
 
 def _metadata(body: bytes) -> dict[str, str]:

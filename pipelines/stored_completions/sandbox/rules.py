@@ -7,8 +7,15 @@ OverLimit = Literal["error", "clamp"]
 Cursor = Literal["seconds", "positional"]
 Vanished = Literal["400", "404", "restart", "empty"]
 HasMore = Literal["exact", "full_pages", "omitted"]
+Grouping = Literal["all", "last"]
 
-_CHOICES = {"over_limit": OverLimit, "cursor": Cursor, "vanished": Vanished, "has_more": HasMore}
+_CHOICES = {
+    "over_limit": OverLimit,
+    "cursor": Cursor,
+    "vanished": Vanished,
+    "has_more": HasMore,
+    "grouping": Grouping,
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Rules:
     vanished      after an id that is not there: a 400, a 404, page one again, or an empty page
     has_more      "exact"; "full_pages": true whenever the page is full; "omitted": not sent
     ignore_after  every page is the first
+    admin_key     the only key that may read the organization's usage and costs; None: any sk-admin...
+    grouping      by "all" that a repeated group_by names, or as servers that know no repeats by the "last"
     date_header   whether answers carry the sandbox clock as Date
     """
 
@@ -35,6 +44,8 @@ class Rules:
     vanished: Vanished = "400"
     has_more: HasMore = "exact"
     ignore_after: bool = False
+    admin_key: str | None = None
+    grouping: Grouping = "all"
     date_header: bool = True
 
     def __post_init__(self) -> None:

@@ -14,11 +14,12 @@ from threading import Event, Lock, Thread
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from .account import Account
 from .answers import Answer
 from .api import Api, Request
+from .bill import Bill
 from .clock import Clock
 from .control import control
 from .faults import Fault, Faults
@@ -57,6 +58,11 @@ class Sandbox:
         self._api = Api(self.account, self.clock, seed)
         self._port = port
         self._server: _Server | None = None
+
+    @property
+    def bill(self) -> Bill:
+        """What the account's organization is billed for, and what was planted in it."""
+        return self._api.bill
 
     @property
     def url(self) -> str:
@@ -177,6 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
             path=url.path,
             query=dict(parse_qsl(url.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
+            repeated=parse_qs(url.query, keep_blank_values=True),
             body=self.rfile.read(int(length) if length.isdigit() else 0),
         )
 
