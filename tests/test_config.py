@@ -206,7 +206,7 @@ def test_dlt_s_own_keys_of_a_source_may_stand_beside_ours(tmp_path: Path) -> Non
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "config.toml").write_text(
         SECTION
-        + 'max_table_nesting = 0\nschema_contract = "freeze"\n[sources.stored_completions.more]\nx = 1\n'
+        + 'max_table_nesting = 0\nschema_contract = "freeze"\n[sources.stored_completions.stored_completions]\nx = 1\n'
     )
     assert settings({}, {"OPENAI_API_KEY": "sk-1"}, tmp_path).source == "default"
 
@@ -232,6 +232,7 @@ def test_the_repository_s_config_names_every_setting_with_its_default() -> None:
     tomllib.loads(text)
     shown = tomllib.loads("\n".join(re.findall(r"^# (\w+ = .*|\[sources\..*)$", text, re.M)))
     values = shown["sources"]["stored_completions"]
+    assert values.pop("eu").keys() <= set(config._KNOWN)
     assert set(values) | {"api_key", "admin_key"} == set(config._KNOWN)
     environ = {
         f"{VARIABLE}{name.upper()}": str(value) for name, value in values.items() if value not in ("", {})
