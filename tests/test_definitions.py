@@ -6,10 +6,12 @@ import duckdb
 import pytest
 
 from stored_completions.config import settings
+from stored_completions.content.groups import COLUMNS, undeclared
 from stored_completions.errors import UsageError
 from stored_completions.run_report import Report
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.sync import sync
+from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 
 _PRICES = """
 [[model]]
@@ -18,6 +20,16 @@ match = "gpt-4o-mini-2024-07-18"
 source = "a contract"
 rates = [{ input = 1000.0, output = 1000.0 }]
 """
+
+
+def test_each_column_that_can_hold_content_has_one_group_or_is_exempt() -> None:
+    """Whoever adds a text, JSON or binary column says in `content.groups` whose content it holds."""
+    tables = (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING)
+    missing = {table.name: undeclared(table) for table in tables}
+    assert {name: columns for name, columns in missing.items() if columns} == {}
+    found = {table.name: {column.name for column in table.columns} for table in tables}
+    gone = {name: sorted(columns.keys() - found.get(name, set())) for name, columns in COLUMNS.items()}
+    assert gone == {name: [] for name in found}
 
 
 def _sync(sandbox: Sandbox, folder: Path, prices: Path | None = None) -> Report:

@@ -78,7 +78,9 @@ def test_json_is_one_object_with_iso_times(folder: Path) -> None:
     assert [each["outcome"] for each in found["runs"]] == ["nothing_new", "done", "stopped"]
     assert found["last_run"] == found["runs"][0]
     assert datetime.fromisoformat(found["last_success_at"]).utcoffset() == timedelta(0)
-    assert (found["content_policy"], found["unfinished"]) == ("keep", [])
+    groups = ("answers", "tool_arguments", "messages", "tokens", "metadata")
+    assert found["content_policy"] == dict.fromkeys(groups, "keep") | {"logprobs": "all"}
+    assert (found["content_policy_since"], found["purged"], found["unfinished"]) == (None, 0, [])
     (cursor,) = found["cursors"]
     assert (cursor["source"], cursor["walk_under_way"]) == ("default", False)
 

@@ -22,6 +22,7 @@ from stored_completions.commands.dashboard import dashboard
 from stored_completions.commands.options import (
     Commands,
     billing_options,
+    content_options,
     sandbox_options,
     source_options,
     until_closed,
@@ -169,6 +170,7 @@ def check(warehouse: Path, **flags: Any) -> None:
 
 @cli.command(short_help="Bring new and changed completions into the warehouse.")
 @source_options
+@content_options
 @click.option(
     "--max-pages",
     type=click.IntRange(min=1),
@@ -190,7 +192,7 @@ def check(warehouse: Path, **flags: Any) -> None:
     '("outcome": "failed"); stdout stays empty when it could not begin.',
 )
 @warehouse_option
-def sync(warehouse: Path, max_pages: int | None, as_json: bool, **flags: Any) -> None:
+def sync(warehouse: Path, max_pages: int | None, as_json: bool, change_policy: bool, **flags: Any) -> None:
     """Bring new and changed completions into the warehouse.
 
     The first run reads everything, from the oldest on; later ones what came since, and the look-back again,
@@ -203,6 +205,7 @@ def sync(warehouse: Path, max_pages: int | None, as_json: bool, **flags: Any) ->
       stored-completions sync --model gpt-4o-mini-2024-07-18 --metadata team=support
       stored-completions sync --source eu --base-url https://eu.api.openai.com/v1
       OPENAI_ADMIN_KEY=sk-admin-... stored-completions sync --billing
+      stored-completions sync --content drop --content metadata=keep
 
     Sources with a part of their own in the configuration, [sources.stored_completions.NAME], are all synced, side by
     side, unless --source names one. One that fails stops no other; the exit code is then 1.
@@ -215,9 +218,19 @@ def sync(warehouse: Path, max_pages: int | None, as_json: bool, **flags: Any) ->
     own, *others = accounts(flags | {"max_pages": max_pages}, os.environ, Path.cwd())
     with _failure_as_json(warehouse, as_json), stopping() as stop, watching() as watcher:
         if others:
-            _show_all(sync_all([own, *others], warehouse, stop=stop, watcher=watcher), as_json)
+            reports = sync_all(
+                [own, *others], warehouse, stop=stop, watcher=watcher, change_policy=change_policy
+            )
+            _show_all(reports, as_json)
             return
-        report = run(own, warehouse, max_pages=own.max_pages, stop=stop, watcher=watcher)
+        report = run(
+            own,
+            warehouse,
+            max_pages=own.max_pages,
+            stop=stop,
+            watcher=watcher,
+            change_policy=change_policy,
+        )
     if as_json:
         click.echo(json.dumps(report.as_json()))
         return

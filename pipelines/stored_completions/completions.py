@@ -90,14 +90,14 @@ class Item:
     row_hash: str
 
 
-def item(listed: Fields | bytes) -> Item | None:
-    """The listed object; None when it has no usable id and so belongs into quarantine."""
+def item(listed: Fields | bytes, hashed: Callable[[Fields], str] | None = None) -> Item | None:
+    """The listed object, `hashed` as it says; None when it has no usable id and so belongs into quarantine."""
     if isinstance(listed, bytes):
         return None
     completion_id = fit.fitting(fit.text, listed.get("id", b"null"))
     if not completion_id:
         return None
-    return Item(completion_id, created_second(listed), listed, _row_hash(listed))
+    return Item(completion_id, created_second(listed), listed, (hashed or row_hash)(listed))
 
 
 def created_second(listed: Fields) -> int | None:
@@ -111,11 +111,12 @@ def created_second(listed: Fields) -> int | None:
         return None
 
 
-def _row_hash(sent: Fields) -> str:
+def row_hash(sent: Fields, key: bytes = b"") -> str:
+    """A hash of an object as sent, the order of its fields and of its metadata aside; with a key, a keyed one."""
     names = sorted(sent)
     values = [_ordered(sent[name]) if name == "metadata" else sent[name] for name in names]
     text = "\0".join(names).encode("utf-8", "surrogatepass")
-    return blake2b(b"\0".join((text, *values)), digest_size=16).hexdigest()
+    return blake2b(b"\0".join((text, *values)), digest_size=16, key=key).hexdigest()
 
 
 def _ordered(raw: bytes) -> bytes:

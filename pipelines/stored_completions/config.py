@@ -18,6 +18,7 @@ from typing import Any
 
 from stored_completions.billing.settings import Billing, billing
 from stored_completions.client import Endpoint, Patience
+from stored_completions.content.policy import KEPT, Policy, policy
 from stored_completions.errors import UsageError
 from stored_completions.reader import Filter
 from stored_completions.walk import Pace
@@ -28,7 +29,8 @@ _PREFIX = "SOURCES__STORED_COMPLETIONS__"
 _KNOWN = (
     "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
     "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices insecure_http "
-    "admin_key billing billing_since billing_project"
+    "admin_key billing billing_since billing_project "
+    "content content_key logprobs"
 ).split()
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
 _SDK = {
@@ -65,6 +67,7 @@ class Settings:
     max_pages: int | None = None
     prices: Path | None = None
     billing: Billing | None = None
+    content: Policy = KEPT
 
 
 class Configuration:
@@ -94,11 +97,22 @@ class Configuration:
         return one
 
     def get(self, name: str, default: Any = None) -> Any:
-        return next((value for value in self._candidates(name) if value not in (None, "", (), {})), default)
+        return next(_given(self._candidates(name)), default)
 
     def text(self, name: str) -> str | None:
         value = self.get(name)
         return None if value is None else str(value).strip()
+
+    def weakest_first(self, name: str) -> list[Any]:
+        """What each place says of a setting that is a table, so that one can be laid over the other.
+
+        A variable for each member is a place too.
+        """
+        said = [self._flags.get(name)]
+        for part in (f"{self._source}__", "") if self._source else ("",):
+            variable = f"{_PREFIX}{part}{name}".upper()
+            said += [self._members(f"{variable}__"), self._environ.get(variable)]
+        return [*_given((*said, *self._in_files(name)))][::-1]
 
     def _candidates(self, name: str) -> Iterator[Any]:
         yield self._flags.get(name)
@@ -109,11 +123,25 @@ class Configuration:
                 else self._environ.get(f"{_PREFIX}{self._source}__{name}".upper())
             )
         yield self._environ.get(_PREFIX + name.upper())
+        yield from self._in_files(name)
+        yield self._environ.get(_SDK.get(name, ""))
+
+    def _in_files(self, name: str) -> Iterator[Any]:
         for file in self._files:
             if self._source:
                 yield file.get(self._source, {}).get(name)
             yield file.get(name)
-        yield self._environ.get(_SDK.get(name, ""))
+
+    def _members(self, prefix: str) -> dict[str, str]:
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self._environ.items()
+            if name.startswith(prefix) and value
+        }
+
+
+def _given(candidates: Iterable[Any]) -> Iterator[Any]:
+    return (value for value in candidates if value not in (None, "", (), {}))
 
 
 def accounts(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> list[Settings]:
@@ -166,6 +194,7 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
         max_pages=None if most_pages is None else _whole("max_pages", most_pages),
         prices=_file(values.text("prices"), folder),
         billing=billing(values, account) if with_bill else None,
+        content=policy(values.weakest_first("content"), values.text("logprobs"), values.text("content_key")),
     )
 
 

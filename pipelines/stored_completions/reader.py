@@ -4,7 +4,7 @@ As soon as a page's ids are known the walk says which page comes next, and that 
 while this one is being normalised.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
@@ -15,6 +15,8 @@ from stored_completions.cursor import Cursor
 from stored_completions.errors import CursorGone, LimitTooLarge
 from stored_completions.pages import Fields, Page, read_page
 from stored_completions.walk import Listed, Request, Walk
+
+Hashed = Callable[[Fields], str]
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,11 @@ class Taken:
     cursor: Cursor
 
 
-def pages(client: Client, walk: Walk, query: Filter, max_pages: int | None = None) -> Iterator[Taken]:
-    """The walk's pages; ServiceError and AccessError end it, after the pages before.
+def pages(
+    client: Client, walk: Walk, query: Filter, max_pages: int | None = None, *, hashed: Hashed
+) -> Iterator[Taken]:
+    """The walk's pages, rows hashed as the content policy wants it; ServiceError and AccessError end it, after
+    the pages before.
 
     It is cut after `max_pages`, but not before the walk has moved.
     """
@@ -71,7 +76,7 @@ def pages(client: Client, walk: Walk, query: Filter, max_pages: int | None = Non
                 walk.cursor_gone()
                 pending = _submit(pool, client, walk.request, query)
                 continue
-            taken = _take(walk, answer)
+            taken = _take(walk, answer, hashed)
             pages_left = None if pages_left is None else pages_left - 1
             is_cut = pages_left is not None and pages_left <= 0 and walk.has_moved
             pending = None if is_cut else _submit(pool, client, walk.request, query)
@@ -94,8 +99,8 @@ def _submit(
     )
 
 
-def _take(walk: Walk, answer: Answer[Page]) -> Taken:
-    listed = [(item(entry), entry) for entry in answer.value.completions]
+def _take(walk: Walk, answer: Answer[Page], hashed: Hashed) -> Taken:
+    listed = [(item(entry, hashed), entry) for entry in answer.value.completions]
     seen = [_seen(*pair) for pair in listed]
     fresh = walk.take(seen, answer.value.has_more, answer.date, answer.size)
     items = [found for at in fresh if (found := listed[at][0]) is not None]

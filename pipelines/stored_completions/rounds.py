@@ -4,15 +4,16 @@ Sorts what a page shows into new, changed, unchanged and set aside, so that a ro
 change is not written again and a row that is another source's stays theirs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import date
-from hashlib import sha256
 
 import pyarrow as pa
 
 from stored_completions import extra as fit
 from stored_completions.completions import Item, Rows, body
+from stored_completions.content.policy import DROPPED, ERASED, KEPT, Policy, is_comparable
+from stored_completions.content.stage import treated
 from stored_completions.cursor import Cursor
 from stored_completions.pages import Fields
 from stored_completions.reader import Taken
@@ -61,13 +62,22 @@ class Round:
     `replaced` are the completions, and their days, that the warehouse holds in an older version.
     """
 
-    def __init__(self, source: str, now: int, quarantined: set[str], bounds: Bounds = Bounds()) -> None:
+    def __init__(
+        self,
+        source: str,
+        now: int,
+        quarantined: set[str],
+        bounds: Bounds = Bounds(),
+        policy: Policy = KEPT,
+    ) -> None:
         """`now` in microseconds; `quarantined` are hashes of objects set aside before, and grows."""
         self.counts = Counts()
         self.cursor: Cursor | None = None
         self._rows = Rows(source, now)
         self._source = source
         self._bounds = bounds
+        self._policy = policy
+        self._purged: set[str] = set()
         self._hashes: dict[str, str] = {}
         self._replaced: dict[str, date | None] = {}
         self._quarantined = quarantined
@@ -87,8 +97,9 @@ class Round:
         return list(self._replaced), list(self._replaced.values())
 
     def tables(self, load_id: str) -> Iterator[tuple[Table, pa.Table]]:
-        """Every table with its rows, stamped with dlt's load id."""
-        return self._rows.tables(load_id)
+        """Every table with its rows, stamped with dlt's load id, and no content but what is to be kept."""
+        for table, rows in self._rows.tables(load_id):
+            yield table, treated(table, rows, self._policy, self._purged)
 
     def held(self, ids: Iterable[str]) -> dict[str, Held]:
         """Those of the ids that it holds, as the warehouse will once it is loaded."""
@@ -98,14 +109,16 @@ class Round:
             if id_ in self._hashes
         }
 
-    def add(self, taken: Taken, lookup: Lookup) -> None:
-        """Adds a page; `lookup` says what the warehouse holds of its ids."""
+    def add(self, taken: Taken, lookup: Lookup, purged: Collection[str] = ()) -> None:
+        """Adds a page; `lookup` says what the warehouse holds of its ids, `purged` which of them were purged."""
         created = {item.completion_id: _created(item) for item in taken.items}
         known = lookup(created)
-        for item in _kept_first(taken.items, known):
+        self._purged.update(purged)
+        items = [_erased(item) if item.completion_id in purged else item for item in taken.items]
+        for item in _kept_first(items, known):
             self._add(item, known.get(item.completion_id), taken.late.get(item.completion_id, 0))
         for entry in taken.nameless:
-            self._set_aside(body(entry), _why_nameless(entry))
+            self._set_aside(entry, _why_nameless(entry))
         self._rows.end_page()
         self.counts.pages += 1
         self.counts.rows_seen += len(taken.items) + len(taken.nameless)
@@ -116,7 +129,7 @@ class Round:
         repeated = self._hashes.setdefault(item.completion_id, item.row_hash)
         if repeated is not item.row_hash:
             if repeated != item.row_hash:
-                self._set_aside(body(item.fields), "another object of the same listing has its id")
+                self._set_item_aside(item, "another object of the same listing has its id")
         elif known is None:
             self._rows.add(item)
             self.counts.rows_new += 1
@@ -130,16 +143,22 @@ class Round:
     def _change(self, item: Item, known: Held) -> None:
         """Replaces what the warehouse holds: only metadata can change, so all else is another object."""
         if known.source != self._source:
-            self._set_aside(body(item.fields), f"its id belongs to source {known.source}")
+            if is_comparable(known.row_hash, item.row_hash):
+                self._set_item_aside(item, f"its id belongs to source {known.source}")
         elif known.created != _created(item):
-            self._set_aside(body(item.fields), "its id belongs to a completion of another time")
+            self._set_item_aside(item, "its id belongs to a completion of another time")
         else:
             self._rows.add(item, known)
             self._replaced[item.completion_id] = known.created_date
             self.counts.rows_changed += 1
 
-    def _set_aside(self, text: str, reason: str) -> None:
-        digest = sha256(text.encode()).hexdigest()
+    def _set_item_aside(self, item: Item, reason: str) -> None:
+        self._set_aside(item.fields, reason, ERASED if item.completion_id in self._purged else self._policy)
+
+    def _set_aside(self, entry: Fields | bytes, reason: str, policy: Policy | None = None) -> None:
+        text = body(entry)
+        digest = (policy or self._policy).body_hash(entry, text)
+        text = DROPPED if policy is ERASED else text
         if digest not in self._quarantined:
             self._quarantined.add(digest)
             self._rows.set_aside(digest, text, reason)
@@ -150,6 +169,10 @@ def _why_nameless(entry: Fields | bytes) -> str:
     """An object that could not even be cut into its fields is one too deep to be read."""
     is_deep = isinstance(entry, bytes) and entry.startswith(b"{")
     return "it is nested too deeply to be read" if is_deep else "it has no usable id"
+
+
+def _erased(item: Item) -> Item:
+    return replace(item, row_hash=ERASED.row_hash(item.fields))
 
 
 def _created(item: Item) -> int | None:

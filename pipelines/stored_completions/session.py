@@ -16,6 +16,8 @@ import duckdb
 
 from stored_completions import definitions, journal, schema, store, undo, warehouse
 from stored_completions.client import Endpoint
+from stored_completions.content import record as policies
+from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
 from stored_completions.loading import Loading
 from stored_completions.prices.overrides import NONE, Overrides
@@ -45,9 +47,16 @@ class Session:
     """
 
     def __init__(
-        self, files: Files, watcher: Watcher, *, prices: Overrides = NONE, publish_min_interval: int = 0
+        self,
+        files: Files,
+        watcher: Watcher,
+        *,
+        prices: Overrides = NONE,
+        publish_min_interval: int = 0,
+        policy: Policy = KEPT,
+        change_policy: bool = False,
     ) -> None:
-        """`publish_min_interval` in seconds."""
+        """`publish_min_interval` in seconds; `change_policy` lets `policy` keep more than the recorded one."""
         self.files = files
         self.turn = Lock()
         self.notes = journal.read(files)
@@ -57,6 +66,8 @@ class Session:
         self._watcher = watcher
         self._prices = prices
         self._publish_min_interval = publish_min_interval
+        self._policy = policy
+        self._change_policy = change_policy
         self._reading: duckdb.DuckDBPyConnection | None = None
         self._loading: Loading | None = None
         self._has_published = False
@@ -73,6 +84,7 @@ class Session:
         if self.files.working.exists():
             self._reading = warehouse.connect(self.files.working, read_only=True)
         self.store = Store(self._reading)
+        self._check_policy()
         if self._reading is not None and schema.is_behind(self._reading):
             self.write()
         self._state = self.store.state()
@@ -106,10 +118,13 @@ class Session:
                 self._reading = None
             self._loading = Loading(self.files)
             self.store = Store(self._loading.connection)
+            policies.record(self._loading.connection, self._policy, datetime.now(UTC))
         return self._loading
 
     def finish(self, ended: Sequence[Ended]) -> None:
         """Notes the runs where they belong, and publishes what changed."""
+        if not self.store.is_empty and policies.is_new(self.store.connection, self._policy):
+            self.write()
         if any(run.report.has_written for run in ended):
             self._enter(ended)
         else:
@@ -173,6 +188,16 @@ class Session:
         rollup.refresh(connection)
         publish(self.files, connection)
         self._has_published = True
+
+    def _check_policy(self) -> None:
+        """Raises UsageError unless the sync may store what it is told to; says it when that is new."""
+        if not self._change_policy:
+            policies.check(self._reading, self._policy)
+        if not self.store.is_empty and policies.is_new(self._reading, self._policy):
+            self._watcher.say(
+                f"The content policy is {policies.described(self._policy.said())} from now on. What was read before "
+                f"stays as it was stored: `stored-completions purge` erases it."
+            )
 
     def _recover(self) -> None:
         if self.files.working.exists():

@@ -16,6 +16,7 @@ import dlt
 from dlt.extract import DltResource
 
 from stored_completions.client import Client, Endpoint
+from stored_completions.content.policy import policy as kept
 from stored_completions.cursor import Cursor
 from stored_completions.reader import Filter, cursor_key, pages
 from stored_completions.rounds import Round
@@ -36,26 +37,34 @@ def stored_completions(
     model: str | None = None,
     metadata: Mapping[str, str] | None = None,
     max_pages: int | None = None,
+    content: Any = "keep",
+    content_key: str | None = None,
+    logprobs: str = "all",
 ) -> DltResource:
     """Stored chat completions since the last run, as tables of schema `chat`.
 
     One run is one load package: bound a large first run with `max_pages`; the next goes on there.
     `model` and `metadata` filter on the server; each filter has a cursor of its own. A metadata pair
-    that was removed from a completion stays behind in table metadata, unlike with `sync`.
+    that was removed from a completion stays behind in table metadata, unlike with `sync`. `content`
+    (keep, hash with a `content_key`, drop, or a table of these by group) and `logprobs` are as `sync` has them.
     """
+    policy = kept([content], logprobs, content_key)
     endpoint = Endpoint(api_key, base_url, organization, project, api_version)
     query = Filter(model, metadata or {})
     key = cursor_key(endpoint.place, query, "default")
 
+    def new() -> Round:
+        return Round("default", time.time_ns() // 1000, set(), policy=policy)
+
     def read(cursor: Cursor) -> Iterator[Round]:
-        round_ = Round("default", time.time_ns() // 1000, set())
+        round_ = new()
         with Client(endpoint) as client:
             walk = Walk(cursor, Pace(), int(time.time()))
-            for taken in pages(client, walk, query, max_pages):
+            for taken in pages(client, walk, query, max_pages, hashed=policy.row_hash):
                 round_.add(taken, lambda _: {})
                 if round_.is_full:
                     yield round_
-                    round_ = Round("default", time.time_ns() // 1000, set())
+                    round_ = new()
         yield round_
 
     return _resource(key, read, _MERGE)

@@ -13,6 +13,7 @@ import duckdb
 from rich.console import Console
 
 from stored_completions import journal, query, warehouse
+from stored_completions.content import record as policies
 from stored_completions.errors import Unmet, WarehouseError
 from stored_completions.reader import Filter, cursor_key
 from stored_completions.run_report import TO_THE_END
@@ -55,7 +56,9 @@ class Status:
     rows: dict[str, int]
     freshness: list[dict[str, Any]]
     runs: list[dict[str, Any]]
-    content_policy: str
+    content_policy: dict[str, str]
+    content_policy_since: str | None
+    purged: int
     unfinished: list[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -86,7 +89,9 @@ def status(path: Path, now: datetime | None = None) -> Status:
             rows=_counts(connection),
             freshness=_freshness(connection, runs, now or datetime.now(UTC)),
             runs=runs[:_MOST_RUNS],
-            content_policy="keep",
+            content_policy=policies.recorded(connection),
+            content_policy_since=_text(policies.since(connection)),
+            purged=Store(connection).purges(),
             unfinished=_unfinished(files),
         )
 
@@ -128,7 +133,9 @@ def _lines(found: Status) -> Iterator[tuple[str, str]]:
         yield "last run", _said(found.last_run)
         if found.last_run["outcome"] not in TO_THE_END:
             yield "last success", f"{_at(found.last_success_at)} UTC" if found.last_success_at else "none yet"
-    yield "content policy", found.content_policy
+    since = f", since {_at(found.content_policy_since)} UTC" if found.content_policy_since else ""
+    purged = f"; {found.purged:,} completions were purged" if found.purged else ""
+    yield "content policy", f"{policies.described(found.content_policy)}{since}{purged}"
     if len(found.freshness) == 1:
         yield from _source_lines(found.sources[0], found.freshness[0])
     for cursor in found.cursors:

@@ -59,6 +59,7 @@ class Store:
             "select 1 from duckdb_tables() where schema_name = 'chat' and table_name = 'completions'"
         )
         self._hashes: Sequence[int] | None = None
+        self._has_purges: bool | None = None
 
     def state(self) -> State:
         """The cursors in dlt's state, from the newest load package that ended."""
@@ -116,6 +117,17 @@ class Store:
     def quarantined(self) -> set[str]:
         """Hashes of the objects that were set aside."""
         return {row[0] for row in self._rows("select sha256 from chat.quarantine")}
+
+    def purged(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids whose content was erased on request, and is not to come back."""
+        if self._has_purges is None:
+            self._has_purges = bool(self._rows("select 1 from chat.purges limit 1"))
+        wanted = "select completion_id from chat.purges where completion_id in (select unnest(?::varchar[]))"
+        return {row[0] for row in self._rows(wanted, [list(ids)])} if self._has_purges else set()
+
+    def purges(self) -> int:
+        """How many completions were purged."""
+        return sum(int(row[0]) for row in self._rows("select count(*) from chat.purges"))
 
     def binding(self, source: str) -> tuple[str, str | None] | None:
         """Base URL and project that a source name is bound to."""

@@ -20,6 +20,7 @@ from stored_completions import warehouse
 from stored_completions.billing.syncing import BillSync
 from stored_completions.client import Client, Endpoint
 from stored_completions.config import Settings
+from stored_completions.content.policy import Policy
 from stored_completions.cursor import Cursor
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
 from stored_completions.prices import overrides as price_overrides
@@ -47,13 +48,22 @@ def sync(
     stop: Stop | None = None,
     watcher: Watcher | None = None,
     bounds: Bounds | None = None,
+    change_policy: bool = False,
 ) -> Report:
     """Syncs one source into the warehouse at `path`, in rounds of `bounds`.
 
     Raises Busy, UsageError, AccessError, ServiceError, WarehouseError or Stopped; whatever was read
     before is loaded and published, and a repeat is safe.
     """
-    (report,) = sync_all([settings], path, max_pages=max_pages, stop=stop, watcher=watcher, bounds=bounds)
+    (report,) = sync_all(
+        [settings],
+        path,
+        max_pages=max_pages,
+        stop=stop,
+        watcher=watcher,
+        bounds=bounds,
+        change_policy=change_policy,
+    )
     if report.failure is not None:
         raise report.failure
     return report
@@ -67,18 +77,28 @@ def sync_all(
     stop: Stop | None = None,
     watcher: Watcher | None = None,
     bounds: Bounds | None = None,
+    change_policy: bool = False,
 ) -> list[Report]:
     """Syncs several sources into one warehouse, side by side; a report each, with its failure if it failed.
 
     Raises Busy and WarehouseError, which no source can go on after. `max_pages` counts for each.
+    `change_policy` lets them store more of content than the warehouse's recorded policy does.
     """
     files = Files(path.absolute())
+    policy = _one_policy(accounts)
     heard, wish = watcher or Quiet(), stop or Stop()
     with warehouse.locked(files):
         first = accounts[0]
         prices = price_overrides.read(first.prices) if first.prices else price_overrides.NONE
         interval = first.publish_min_interval
-        session = Session(files, heard, prices=prices, publish_min_interval=interval)
+        session = Session(
+            files,
+            heard,
+            prices=prices,
+            publish_min_interval=interval,
+            policy=policy,
+            change_policy=change_policy,
+        )
         shared = (bounds or Bounds()).shared_by(len(accounts))
         watchers = side_by_side(heard, [each.source for each in accounts])
         runs = [
@@ -88,6 +108,17 @@ def sync_all(
         with _noted(session, runs):
             _carry_out(session, runs)
     return [run.report for run in runs]
+
+
+def _one_policy(accounts: Sequence[Settings]) -> Policy:
+    """What is kept of content: a warehouse has one policy."""
+    policy = accounts[0].content
+    if any(each.content != policy for each in accounts):
+        raise UsageError(
+            "The sources have different settings of content or logprobs, but a warehouse has one policy: set the same "
+            "for all, or sync them into a file each, with --warehouse."
+        )
+    return policy
 
 
 def _carry_out(session: Session, runs: "Sequence[_Run]") -> None:
@@ -214,7 +245,13 @@ class _Run:
         """Reads and loads round by round to the end; what stopped it, once all that was read is loaded."""
         failure: StoredCompletionsError | None = None
         try:
-            for taken in pages(client, walk, self._settings.query, self._max_pages):
+            for taken in pages(
+                client,
+                walk,
+                self._settings.query,
+                self._max_pages,
+                hashed=self._settings.content.row_hash,
+            ):
                 with self._session.turn:
                     self._take(taken, walk)
         except WarehouseError:
@@ -230,7 +267,8 @@ class _Run:
         if self._session.broken_by is not None:
             raise self._session.broken_by
         round_ = self._round()
-        round_.add(taken, self._known)
+        purged = self._session.store.purged(item.completion_id for item in taken.items)
+        round_.add(taken, self._known, purged)
         self._watcher.page(*self._so_far(), walk.cursor.newest)
         if round_.is_full:
             self._commit()
@@ -242,7 +280,9 @@ class _Run:
         rounds = self._session.rounds
         if self._key not in rounds:
             now = time.time_ns() // 1000
-            rounds[self._key] = Round(self.report.source, now, self._session.quarantined, self._bounds)
+            rounds[self._key] = Round(
+                self.report.source, now, self._session.quarantined, self._bounds, self._settings.content
+            )
         return rounds[self._key]
 
     def _known(self, created: Mapping[str, int | None]) -> dict[str, Held]:

@@ -368,6 +368,18 @@ purged_at      timestamp  when its content was erased
 """,
 )
 
+CONTENT_POLICIES = _own_table(
+    "content_policies",
+    "What syncs keep of content, see --content and --logprobs; each row holds until the next of its group.",
+    "content_group changed_at",
+    """
+content_group  text       answers, tool_arguments, messages, tokens, metadata or logprobs
+policy         text       keep, hash or drop; of logprobs all, tokens or none
+changed_at     timestamp  when it came to hold; what was read before stays as it was stored
+key_check      text       changes with the key of the hashes, and does not give it away; NULL: nothing is hashed
+""",
+)
+
 MESSAGES = _own_table(
     "messages",
     "One input message of a completion; only where messages are synced. Answers are in choices, never here.",
@@ -500,6 +512,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
     BATCH_RULES,
     PRICE_SETS,
     PURGES,
+    CONTENT_POLICIES,
     MESSAGES,
     PROMPTS,
     ATTACHMENTS,

@@ -155,6 +155,32 @@ def billing_options(command: Command) -> Command:
     return command
 
 
+def content_options(command: Command) -> Command:
+    """What is kept of content."""
+    options = (
+        click.option(
+            "--content",
+            multiple=True,
+            metavar="LEVEL|GROUP=LEVEL",
+            help="What to store of content: keep, hash (needs the setting content_key) or drop. For all, or for one "
+            "group of answers, tool_arguments, messages, tokens, metadata; repeatable.  [default: keep]",
+        ),
+        click.option(
+            "--logprobs",
+            type=click.Choice(["all", "tokens", "none"]),
+            help="Which log probabilities to store; tokens: without the alternatives.  [default: all]",
+        ),
+        click.option(
+            "--change-policy",
+            is_flag=True,
+            help="Store more of content from now on than the warehouse's recorded policy says.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def sandbox_options(command: Command) -> Command:
     """What the invented account is like, and how it is served."""
     options = (
