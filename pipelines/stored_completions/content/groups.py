@@ -38,13 +38,13 @@ _DECLARED = {
         extra     extra
     """,
     "choices": """
-        exempt          completion_id finish_reason role function_call_name audio_id
+        exempt          completion_id finish_reason role function_call_name function_call_problem audio_id
         answers         content refusal audio_transcript audio_data answer_hash
         tool_arguments  function_call_arguments
         extra           extra
     """,
     "tool_calls": """
-        exempt          completion_id tool_call_id type name
+        exempt          completion_id tool_call_id type name arguments_problem
         tool_arguments  arguments
         extra           extra
     """,
