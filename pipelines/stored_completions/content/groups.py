@@ -86,7 +86,13 @@ _DECLARED = {
         exempt  sha256 source reason
         whole   body
     """,
-    "sync_runs": "exempt  run_id source from_id to_id outcome detail",
+    "sync_runs": "exempt  run_id source filter from_id to_id outcome detail",
+    "organization_usage": "exempt  source group_id project_id api_key_id model billed_model service_tier price_tier extra",
+    "organization_costs": """
+        exempt  source group_id project_id api_key_id line_item billed_model kind prefix amount currency
+        exempt  quantity_unit extra
+    """,
+    "organization_bills": "exempt  source project_id",
     "model_price_rules": "exempt  kind pattern price_model_id source",
     "model_prices": "exempt  price_model_id tier price_basis source",
     "price_multipliers": "exempt  source reason",
