@@ -191,8 +191,24 @@ def check(warehouse: Path, **flags: Any) -> None:
     help="Say what was done as one JSON object on stdout, also when the sync failed on its way "
     '("outcome": "failed"); stdout stays empty when it could not begin.',
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="STORED_COMPLETIONS_LOG_FORMAT",
+    show_envvar=True,
+    help="json: everything on stderr is one JSON object a line, for a log collector; progress is logged too.",
+)
 @warehouse_option
-def sync(warehouse: Path, max_pages: int | None, as_json: bool, change_policy: bool, **flags: Any) -> None:
+def sync(
+    warehouse: Path,
+    max_pages: int | None,
+    as_json: bool,
+    log_format: str,
+    change_policy: bool,
+    **flags: Any,
+) -> None:
     """Bring new and changed completions into the warehouse.
 
     The first run reads everything, from the oldest on; later ones what came since, and the look-back again,
@@ -215,6 +231,10 @@ def sync(warehouse: Path, max_pages: int | None, as_json: bool, change_policy: b
     from stored_completions.sync import stopping, sync_all
     from stored_completions.sync import sync as run
 
+    if log_format == "json":
+        return _sync_for_machines(
+            warehouse, as_json, flags | {"max_pages": max_pages}, change_policy=change_policy
+        )
     own, *others = accounts(flags | {"max_pages": max_pages}, os.environ, Path.cwd())
     with _failure_as_json(warehouse, as_json), stopping() as stop, watching() as watcher:
         if others:
@@ -238,22 +258,50 @@ def sync(warehouse: Path, max_pages: int | None, as_json: bool, change_policy: b
         click.echo(sentence)
 
 
-def _show_all(reports: "list[Report]", as_json: bool) -> None:
-    """What became of each source; exits like the only one that failed, or with 1."""
+def _sync_for_machines(warehouse: Path, as_json: bool, flags: dict[str, Any], **wishes: bool) -> None:
+    """The same with a log of JSON lines; `wishes` are options of `sync_all`."""
+    from stored_completions.config import accounts
+    from stored_completions.log_lines import logging_to
+    from stored_completions.sync import stopping, sync_all
+
+    with logging_to(sys.stderr) as lines, _failure_as_json(warehouse, as_json), stopping() as stop:
+        own = accounts(flags, os.environ, Path.cwd())
+        lines.begun([each.source for each in own])
+        reports = sync_all(own, warehouse, stop=stop, watcher=lines, **wishes)
+    for each in reports:
+        lines.ended(each)
     if as_json:
-        click.echo(json.dumps({"sources": [report.as_json() for report in reports]}))
+        _print_as_json(reports)
+    _exit_like(reports)
+
+
+def _show_all(reports: "list[Report]", as_json: bool) -> None:
+    """What became of each source."""
+    if as_json:
+        _print_as_json(reports)
     else:
         for report in reports:
             for sentence in report.sentences()[:-1] if report.failure is None else ():
                 click.echo(f"{report.source}: {sentence}")
         click.echo(reports[-1].sentences()[-1])
-    failures = [report.failure for report in reports if report.failure is not None]
     for report in reports:
         if report.failure is not None:
             click.echo(f"stored-completions: {report.source}: {report.failure}", err=True)
+    _exit_like(reports)
+
+
+def _print_as_json(reports: "list[Report]") -> None:
+    runs = [report.as_json() for report in reports]
+    click.echo(json.dumps(runs[0] if len(runs) == 1 else {"sources": runs}))
+
+
+def _exit_like(reports: "list[Report]") -> None:
+    """Exits as the only one would; of several that failed, as one that was stopped, else with 1."""
+    failures = [report.failure for report in reports if report.failure is not None]
+    if len(reports) == 1 and failures:
+        sys.exit(failures[0].exit_code)
     if failures:
-        stopped = [failure.exit_code for failure in failures if isinstance(failure, Stopped)]
-        sys.exit(stopped[0] if stopped else 1)
+        sys.exit(next((failure.exit_code for failure in failures if isinstance(failure, Stopped)), 1))
 
 
 @contextmanager
