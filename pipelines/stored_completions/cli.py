@@ -258,7 +258,7 @@ def sync(
         click.echo(sentence)
 
 
-def _sync_for_machines(warehouse: Path, as_json: bool, flags: dict[str, Any], **wishes: bool) -> None:
+def _sync_for_machines(warehouse: Path, as_json: bool, flags: dict[str, Any], **wishes: Any) -> None:
     """The same with a log of JSON lines; `wishes` are options of `sync_all`."""
     from stored_completions.config import accounts
     from stored_completions.log_lines import logging_to
