@@ -5,17 +5,9 @@ from typing import Any
 
 import duckdb
 
-from stored_completions.tables import BY_NAME, LOAD_ID, REFERENCE_TABLES, TABLES
+from stored_completions.tables import BOOKKEEPING, BY_NAME, LOAD_ID, REFERENCE_TABLES, TABLES
 
 Row = dict[str, Any]
-
-OURS = """
-create table chat.publication (generation text, published_at timestamptz, schema_version bigint);
-create table chat.sources (
-    source text, base_url text, project text, organization text,
-    first_synced_at timestamptz, last_synced_at timestamptz, covered_from timestamptz
-)
-"""
 
 
 def warehouse(**rows: list[Row]) -> duckdb.DuckDBPyConnection:
@@ -23,8 +15,7 @@ def warehouse(**rows: list[Row]) -> duckdb.DuckDBPyConnection:
     take the created_date of their completion."""
     connection = duckdb.connect()
     connection.execute("create schema chat")
-    connection.execute(OURS)
-    for table in (*TABLES, *REFERENCE_TABLES):
+    for table in (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING):
         connection.register("empty", table.schema.empty_table())
         connection.execute(f"create table chat.{table.name} as select * from empty")
         connection.unregister("empty")

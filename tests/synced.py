@@ -40,6 +40,9 @@ class Heard:
     def page(self, pages: int, rows: int, newest: int | None) -> None:
         self.pages.append((pages, rows, newest))
 
+    def asked(self, done: int, ids: int) -> None:
+        pass
+
     def say(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
@@ -53,7 +56,11 @@ def serving(account: Account | None = None, **rules: Any) -> Iterator[Sandbox]:
 
 def synced(sandbox: Sandbox, folder: Path, **options: Any) -> Report:
     """One sync in this process; options of `sync` by name, the rest are flags."""
-    own = {name: options.pop(name) for name in ("max_pages", "stop", "watcher", "bounds") if name in options}
+    own = {
+        name: options.pop(name)
+        for name in ("max_pages", "stop", "watcher", "bounds", "full", "confirm_deletions")
+        if name in options
+    }
     flags = {"api_key": "sk-sandbox", "base_url": sandbox.base_url, **options}
     return sync(settings(flags, {}, folder), folder / NAME, **own)
 

@@ -178,6 +178,18 @@ def check(warehouse: Path, **flags: Any) -> None:
     help="Stop after so many pages; the next sync goes on from there.  [default: no limit]",
 )
 @click.option(
+    "--full",
+    is_flag=True,
+    help="List everything again: find old edits, and mark what was deleted at the API. A run that is cut goes on "
+    "with the next --full.  [default: no]",
+)
+@click.option(
+    "--confirm-deletions",
+    is_flag=True,
+    help="With --full, when it doubts the list: ask for each completion that is missing, and mark those that "
+    "answer 404.  [default: no]",
+)
+@click.option(
     "--prices",
     type=click.Path(dir_okay=False),
     metavar="FILE",
@@ -206,6 +218,8 @@ def sync(
     max_pages: int | None,
     as_json: bool,
     log_format: str,
+    full: bool,
+    confirm_deletions: bool,
     change_policy: bool,
     **flags: Any,
 ) -> None:
@@ -222,6 +236,7 @@ def sync(
       stored-completions sync --source eu --base-url https://eu.api.openai.com/v1
       OPENAI_ADMIN_KEY=sk-admin-... stored-completions sync --billing
       stored-completions sync --content drop --content metadata=keep
+      stored-completions sync --full
 
     Sources with a part of their own in the configuration, [sources.stored_completions.NAME], are all synced, side by
     side, unless --source names one. One that fails stops no other; the exit code is then 1.
@@ -231,16 +246,19 @@ def sync(
     from stored_completions.sync import stopping, sync_all
     from stored_completions.sync import sync as run
 
+    if confirm_deletions and not full:
+        raise click.UsageError("--confirm-deletions is for --full, which alone looks for deletions.")
+    how: dict[str, Any] = {
+        "change_policy": change_policy,
+        "full": full,
+        "confirm_deletions": confirm_deletions,
+    }
     if log_format == "json":
-        return _sync_for_machines(
-            warehouse, as_json, flags | {"max_pages": max_pages}, change_policy=change_policy
-        )
+        return _sync_for_machines(warehouse, as_json, flags | {"max_pages": max_pages}, **how)
     own, *others = accounts(flags | {"max_pages": max_pages}, os.environ, Path.cwd())
     with _failure_as_json(warehouse, as_json), stopping() as stop, watching() as watcher:
         if others:
-            reports = sync_all(
-                [own, *others], warehouse, stop=stop, watcher=watcher, change_policy=change_policy
-            )
+            reports = sync_all([own, *others], warehouse, stop=stop, watcher=watcher, **how)
             _show_all(reports, as_json)
             return
         report = run(
@@ -249,7 +267,7 @@ def sync(
             max_pages=own.max_pages,
             stop=stop,
             watcher=watcher,
-            change_policy=change_policy,
+            **how,
         )
     if as_json:
         click.echo(json.dumps(report.as_json()))

@@ -19,6 +19,7 @@ from typing import Any
 from stored_completions.billing.settings import Billing, billing
 from stored_completions.client import Endpoint, Patience
 from stored_completions.content.policy import KEPT, Policy, policy
+from stored_completions.deletions import DELETION_LIMIT
 from stored_completions.errors import UsageError
 from stored_completions.reader import Filter
 from stored_completions.walk import Pace
@@ -30,7 +31,8 @@ _KNOWN = (
     "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
     "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices insecure_http "
     "admin_key billing billing_since billing_project "
-    "content content_key logprobs"
+    "content content_key logprobs "
+    "deletion_limit"
 ).split()
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
 _SDK = {
@@ -68,6 +70,7 @@ class Settings:
     prices: Path | None = None
     billing: Billing | None = None
     content: Policy = KEPT
+    deletion_limit: float = DELETION_LIMIT
 
 
 class Configuration:
@@ -195,6 +198,7 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
         prices=_file(values.text("prices"), folder),
         billing=billing(values, account) if with_bill else None,
         content=policy(values.weakest_first("content"), values.text("logprobs"), values.text("content_key")),
+        deletion_limit=_share("deletion_limit", values.get("deletion_limit", DELETION_LIMIT)),
     )
 
 
@@ -227,6 +231,16 @@ def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d{0,8}", str(value)):
         raise UsageError(f"{name} is {value!r}, but it must be a whole number above 0.")
     return int(value)
+
+
+def _share(name: str, value: Any) -> float:
+    try:
+        share = float(str(value))
+    except ValueError:
+        share = -1.0
+    if isinstance(value, bool) or not 0 <= share <= 1:
+        raise UsageError(f"{name} is {value!r}, but it must be a share from 0 to 1, such as 0.05.")
+    return share
 
 
 def _flag(name: str, value: Any) -> bool:

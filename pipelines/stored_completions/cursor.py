@@ -29,6 +29,13 @@ class Settled:
     short: int | None = None
     long: int | None = None
 
+    def is_behind(self, other: "Settled") -> bool:
+        """Whether `other` takes more of the past as complete, in either look-back."""
+        mine, theirs = [
+            [-1 if at is None else at for at in (each.short, each.long)] for each in (self, other)
+        ]
+        return any(own < their for own, their in zip(mine, theirs, strict=True))
+
 
 @dataclass(frozen=True)
 class Cursor:

@@ -26,14 +26,17 @@ class LogLines:
         self._began = self._last = time.monotonic()
 
     def page(self, pages: int, rows: int, newest: int | None) -> None:
-        now = time.monotonic()
-        if now - self._last < _EVERY:
+        if not self._is_due():
             return
-        self._last = now
         at = None if newest is None else datetime.fromtimestamp(newest, UTC).isoformat()
-        rate = round(rows / (now - self._began), 1)
+        rate = round(rows / (self._last - self._began), 1)
         said = {"pages": pages, "rows": rows, "rows_per_second": rate, "newest_created_at": at}
         self._write("info", "progress", f"{rows:,} rows in {pages:,} pages", **said)
+
+    def asked(self, done: int, ids: int) -> None:
+        if self._is_due():
+            said = f"{done:,} of {ids:,} completions that are not listed asked for"
+            self._write("info", "progress", said, asked=done, not_listed=ids)
 
     def say(self, sentence: str) -> None:
         self._write("warning", "note", sentence)
@@ -51,6 +54,12 @@ class LogLines:
 
     def failed(self, error: StoredCompletionsError, **more: Any) -> None:
         self._write("error", "failed", str(error), exit_code=error.exit_code, **more)
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        is_due = now - self._last >= _EVERY
+        self._last = now if is_due else self._last
+        return is_due
 
     def _write(self, level: str, event: str, message: str, **more: Any) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -11,9 +11,11 @@ from rich.table import Column
 
 
 class Watcher(Protocol):
-    """Hears how far a sync is; `newest` is the newest `created` in unix seconds."""
+    """Hears how far a sync is: pages and rows, `newest` the newest `created` in unix seconds; and how many of the
+    completions that a full re-list did not show were asked for."""
 
     def page(self, pages: int, rows: int, newest: int | None) -> None: ...
+    def asked(self, done: int, ids: int) -> None: ...
     def say(self, sentence: str) -> None: ...
 
 
@@ -24,6 +26,9 @@ class Quiet:
         self._console = console
 
     def page(self, pages: int, rows: int, newest: int | None) -> None:
+        pass
+
+    def asked(self, done: int, ids: int) -> None:
         pass
 
     def say(self, sentence: str) -> None:
@@ -43,6 +48,9 @@ class _Together:
         so_far = self._read.values()
         self._watcher.page(sum(read[0] for read in so_far), sum(read[1] for read in so_far), newest)
 
+    def asked(self, done: int, ids: int) -> None:
+        self._watcher.asked(done, ids)
+
     def say(self, source: str, sentence: str) -> None:
         self._watcher.say(f"{source}: {sentence}")
 
@@ -54,6 +62,9 @@ class _OneOf:
 
     def page(self, pages: int, rows: int, newest: int | None) -> None:
         self._together.page(self._source, pages, rows, newest)
+
+    def asked(self, done: int, ids: int) -> None:
+        self._together.asked(done, ids)
 
     def say(self, sentence: str) -> None:
         self._together.say(self._source, sentence)
@@ -89,6 +100,10 @@ class _Live:
         said += [f"{rows / elapsed:,.0f} rows/s"] if elapsed > 0.5 else []
         said += [f"up to {datetime.fromtimestamp(newest, UTC):%Y-%m-%d %H:%M:%S}"] if newest else []
         self._progress.update(self._task, description=", ".join(said))
+
+    def asked(self, done: int, ids: int) -> None:
+        said = f"{done:,} of {ids:,} completions that are not listed asked for by their id"
+        self._progress.update(self._task, description=said)
 
     def say(self, sentence: str) -> None:
         _print(self._console, sentence)

@@ -38,12 +38,13 @@ class Bounds:
 @dataclass
 class Counts:
     """What a run or a round did, as `sync_runs` names it; `latest_seconds` is how late the latest row was, 0:
-    none was; `rows_shared` are another source's, seen here as they are."""
+    none was; `rows_shared` are another source's, seen here as they are; `rows_returned` were marked as deleted."""
 
     pages: int = 0
     rows_seen: int = 0
     rows_new: int = 0
     rows_changed: int = 0
+    rows_returned: int = 0
     rows_late: int = 0
     latest_seconds: int = 0
     rows_quarantined: int = 0
@@ -87,6 +88,11 @@ class Round:
     def has_changes(self) -> bool:
         """Whether there is anything to write but the cursor."""
         return bool(self.counts.rows_new or self.counts.rows_changed or self.counts.rows_quarantined)
+
+    @property
+    def ids(self) -> list[str]:
+        """Every id that its pages showed."""
+        return list(self._hashes)
 
     @property
     def is_full(self) -> bool:
@@ -135,7 +141,7 @@ class Round:
             self.counts.rows_new += 1
             self.counts.rows_late += late > 0
             self.counts.latest_seconds = max(self.counts.latest_seconds, late)
-        elif known.row_hash != item.row_hash:
+        elif known.row_hash != item.row_hash or self._is_back(known):
             self._change(item, known)
         else:
             self.counts.rows_shared += known.source != self._source
@@ -151,6 +157,11 @@ class Round:
             self._rows.add(item, known)
             self._replaced[item.completion_id] = known.created_date
             self.counts.rows_changed += 1
+            self.counts.rows_returned += known.is_deleted
+
+    def _is_back(self, known: Held) -> bool:
+        """Whether it was found deleted: what is written anew is not."""
+        return known.is_deleted and known.source == self._source
 
     def _set_item_aside(self, item: Item, reason: str) -> None:
         self._set_aside(item.fields, reason, ERASED if item.completion_id in self._purged else self._policy)

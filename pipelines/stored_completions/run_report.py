@@ -6,6 +6,7 @@ from typing import Any
 
 from stored_completions.billing.bill import Bill
 from stored_completions.client import Traffic
+from stored_completions.deletions import Relisted
 from stored_completions.errors import Stopped, StoredCompletionsError
 from stored_completions.rounds import Counts
 from stored_completions.walk import Walk
@@ -41,6 +42,7 @@ class Report:
     possibly_incomplete_seconds: list[int] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     billing: Bill | None = None
+    relisted: Relisted | None = None
     failure: StoredCompletionsError | None = None
     has_loaded: bool = False
 
@@ -63,7 +65,8 @@ class Report:
         self.to_id = cursor.position.id if cursor.position else None
         self.newest_created_at = None if cursor.newest is None else datetime.fromtimestamp(cursor.newest, UTC)
         self.outcome = _outcome(walk, self.failure, self.has_loaded)
-        self.detail = _detail(walk, self.failure)
+        relisted = self.relisted.sentence(self.counts.rows_returned) if self.relisted else None
+        self.detail = " ".join(filter(None, (relisted, _detail(walk, self.failure)))) or None
 
     def fail(self, error: StoredCompletionsError) -> None:
         """Notes that it came to no orderly end."""
@@ -76,6 +79,7 @@ class Report:
         """The columns of `sync_runs`, and more."""
         row = {field.name: getattr(self, field.name) for field in fields(self)} | asdict(self.counts)
         row["latest_seconds"] = self.counts.latest_seconds or None
+        row["relisted"] = self.relisted.as_json() if self.relisted else None
         return {name: value for name, value in row.items() if name not in _OURS}
 
     def as_json(self) -> dict[str, Any]:

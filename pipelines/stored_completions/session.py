@@ -102,12 +102,16 @@ class Session:
         return Cursor.from_json(later.get(key) or self._state.cursors.get(key, {}))
 
     def load(self, key: str, round_: Round, report: Report) -> None:
-        """Loads a round and its cursor; the first of a run leaves a mark of the run in sync_runs."""
+        """Loads a round and its cursor."""
         loading = self.write()
         loading.load(key, round_)
         self.store = Store(loading.connection)
+        self.mark(report)
+
+    def mark(self, report: Report) -> None:
+        """Leaves a mark in sync_runs, if there is none yet, of a run that writes."""
         if not report.has_loaded:
-            store.note_runs(loading.connection, [report.row()])
+            store.note_runs(self.write().connection, [report.row()])
             report.has_loaded = True
 
     def write(self) -> Loading:

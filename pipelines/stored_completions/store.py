@@ -24,7 +24,8 @@ _OWN_TABLES = (
     " (generation varchar, published_at timestamp with time zone, schema_version bigint)",
     "create table if not exists chat.sources (source varchar primary key, base_url varchar, project varchar,"
     " organization varchar, first_synced_at timestamp with time zone, last_synced_at timestamp with time zone,"
-    " covered_from timestamp with time zone)",
+    " covered_from timestamp with time zone, relisted_at timestamp with time zone,"
+    " listed_from timestamp with time zone)",
 )
 
 
@@ -42,11 +43,12 @@ class Held(Known):
 
     created: int | None
     created_date: date | None
+    is_deleted: bool = False
 
 
 _HELD = (
     "select completion_id, row_hash, source, epoch_us(first_seen_at), epoch_us(messages_synced_at),"
-    " epoch_us(created_at) // 1000000, created_date from chat.completions where "
+    " epoch_us(created_at) // 1000000, created_date, deleted_at is not null from chat.completions where "
 )
 
 

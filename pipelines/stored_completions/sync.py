@@ -23,6 +23,7 @@ from stored_completions.config import Settings
 from stored_completions.content.policy import Policy
 from stored_completions.cursor import Cursor
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
+from stored_completions.full import FullRelist
 from stored_completions.prices import overrides as price_overrides
 from stored_completions.progress import Quiet, Watcher, side_by_side
 from stored_completions.rate_budget import RateBudget
@@ -49,9 +50,12 @@ def sync(
     watcher: Watcher | None = None,
     bounds: Bounds | None = None,
     change_policy: bool = False,
+    full: bool = False,
+    confirm_deletions: bool = False,
 ) -> Report:
     """Syncs one source into the warehouse at `path`, in rounds of `bounds`.
 
+    `full` lists everything again and looks for deletions; `confirm_deletions` does so whatever the list is like.
     Raises Busy, UsageError, AccessError, ServiceError, WarehouseError or Stopped; whatever was read
     before is loaded and published, and a repeat is safe.
     """
@@ -63,6 +67,8 @@ def sync(
         watcher=watcher,
         bounds=bounds,
         change_policy=change_policy,
+        full=full,
+        confirm_deletions=confirm_deletions,
     )
     if report.failure is not None:
         raise report.failure
@@ -78,6 +84,8 @@ def sync_all(
     watcher: Watcher | None = None,
     bounds: Bounds | None = None,
     change_policy: bool = False,
+    full: bool = False,
+    confirm_deletions: bool = False,
 ) -> list[Report]:
     """Syncs several sources into one warehouse, side by side; a report each, with its failure if it failed.
 
@@ -105,6 +113,9 @@ def sync_all(
             _Run(session, own, max_pages or own.max_pages, wish, watcher, shared)
             for own, watcher in zip(accounts, watchers, strict=True)
         ]
+        if full:
+            for run in runs:
+                run.list_everything(is_confirmed=confirm_deletions)
         with _noted(session, runs):
             _carry_out(session, runs)
     return [run.report for run in runs]
@@ -176,6 +187,7 @@ class _Run:
         self._bounds = bounds
         self._now = datetime.now(UTC)
         self._ended_at: Cursor | None = None
+        self._relist: FullRelist | None = None
         self.has_begun = False
         self.report = Report(
             run_id=uuid.uuid4().hex,
@@ -189,7 +201,14 @@ class _Run:
 
     @property
     def ended(self) -> Ended:
-        return Ended(self.report, self._settings.endpoint, self._key, self._ended_at)
+        has_moved = self._relist is None or self._relist.has_moved_cursor
+        return Ended(self.report, self._settings.endpoint, self._key if has_moved else "", self._ended_at)
+
+    def list_everything(self, *, is_confirmed: bool) -> None:
+        """Makes it a full re-list; `is_confirmed` allows deletions to be marked whatever the list is like."""
+        self._relist = FullRelist(
+            self._session, self._settings, self._key, self.report, is_confirmed=is_confirmed
+        )
 
     def run(self) -> None:
         """Reads and loads to the end; what stopped it is the report's failure.
@@ -211,7 +230,9 @@ class _Run:
     def _walk(self) -> None:
         self.has_begun = True
         with self._client(self._settings.endpoint) as client:
-            walk = Walk(self._session.cursor(self._key), self._settings.pace, int(self._now.timestamp()))
+            with self._session.turn:
+                cursor = self._relist.begin() if self._relist else self._session.cursor(self._key)
+            walk = Walk(cursor, self._settings.pace, int(self._now.timestamp()))
             self.report.from_id = walk.from_id
             try:
                 self.report.failure = self._drain(client, walk)
@@ -260,7 +281,14 @@ class _Run:
             failure = error
         with self._session.turn:
             if self._so_far()[0]:
-                self._commit()
+                self._commit(walk)
+        if self._relist and failure is None and walk.request is None:
+            try:
+                self._relist.end(client, walk.cursor, self._stop, self._watcher)
+            except WarehouseError:
+                raise
+            except StoredCompletionsError as error:
+                failure = error
         return failure
 
     def _take(self, taken: Taken, walk: Walk) -> None:
@@ -268,10 +296,10 @@ class _Run:
             raise self._session.broken_by
         round_ = self._round()
         purged = self._session.store.purged(item.completion_id for item in taken.items)
-        round_.add(taken, self._known, purged)
+        round_.add(self._relist.judged(taken) if self._relist else taken, self._known, purged)
         self._watcher.page(*self._so_far(), walk.cursor.newest)
         if round_.is_full:
-            self._commit()
+            self._commit(walk)
         if self._stop.is_wanted and walk.request is not None:
             raise self._stop.error()
 
@@ -298,11 +326,13 @@ class _Run:
         done, now = self.report.counts, self._round().counts
         return done.pages + now.pages, done.rows_seen + now.rows_seen
 
-    def _commit(self) -> None:
+    def _commit(self, walk: Walk) -> None:
         """Loads the round with its cursor; one that changes nothing is only counted, if nothing did before."""
         round_ = self._round()
         must_move_on = self.report.has_loaded and round_.cursor is not None
-        if round_.has_changes or self._session.store.is_empty or must_move_on:
+        if self._relist is not None:
+            self._relist.commit(round_, walk.incomplete)
+        elif round_.has_changes or self._session.store.is_empty or must_move_on:
             self._session.load(self._key, round_, self.report)
         del self._session.rounds[self._key]
         self.report.counts.add(round_.counts)

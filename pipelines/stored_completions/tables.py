@@ -532,6 +532,8 @@ organization     text       the organization asked for, if one was
 first_synced_at  timestamp  when its first sync began
 last_synced_at   timestamp  start of its newest run that read to the end and changed something; NULL: none did
 covered_from     timestamp  older completions were not asked for; NULL: all of them were
+relisted_at      timestamp  start of the newest full re-list that ended (sync --full); NULL: none did
+listed_from      timestamp  created_at of the oldest completion that it listed: older ones have expired
 """,
 )
 

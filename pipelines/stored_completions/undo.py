@@ -6,13 +6,13 @@ nothing of theirs stays behind; they are put back if the round dies. Each step i
 it may die between any two: `recover` always finds one of the two states, before the round or after it.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 
 import duckdb
 
 from stored_completions.tables import COMPLETIONS, LOAD_ID, TABLES
+from stored_completions.warehouse import transaction
 
 _REPLACED = "replaced"
 _CHILDREN = [table.name for table in TABLES if "completion_id" in table.key and table is not COMPLETIONS]
@@ -32,7 +32,7 @@ def move_out(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], dates: S
     )
     known = [day for day in dates if day is not None]
     values = [list(ids), min(known, default=None), max(known, default=None)]
-    with _transaction(connection):
+    with transaction(connection):
         connection.execute(f"create schema {_REPLACED}")
         for name in _WHOLE:
             connection.execute(f"create table {_REPLACED}.{name} as from chat.{name} {chosen}", values)
@@ -54,7 +54,7 @@ def recover(connection: duckdb.DuckDBPyConnection) -> None:
     }
     if "chat._dlt_loads" not in tables:
         return
-    with _transaction(connection):
+    with transaction(connection):
         for table in TABLES:
             if f"chat.{table.name}" in tables:
                 connection.execute(
@@ -84,11 +84,3 @@ def _close_dead_runs(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "update chat.sync_runs set outcome = 'interrupted', detail = 'The process died.' where outcome = 'running'"
     )
-
-
-@contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Commits at the end; after an error the caller closes the connection, which takes it all back."""
-    connection.execute("begin")
-    yield
-    connection.execute("commit")

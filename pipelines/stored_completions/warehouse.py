@@ -121,6 +121,14 @@ def start_over(files: Files) -> None:
         path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commits at the end; after an error the caller closes the connection, which takes it all back."""
+    connection.execute("begin")
+    yield
+    connection.execute("commit")
+
+
 def published_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     row = _first(connection, "select published_at from chat.publication")
     return row[0] if row else None  # type: ignore[return-value]

@@ -10,6 +10,9 @@
 --   newest_completion_at  newest created_at among its completions; NULL if it has none
 --   completions           completions in the warehouse, deleted ones included
 --   deleted_completions   of these, found gone from the API
+--   expired_completions   of these, older than the oldest that the last full re-list showed, and not deleted
+--   relisted_at           when the last full re-list (sync --full) that ended began; NULL: none did
+--   listed_from           when the oldest completion that it showed was created
 --   covered_from          older completions were not asked for; NULL: all of them were
 --   last_synced_at        start of the last run known here that read to the end; NULL: none did yet
 --   last_published_at     when this copy of the warehouse was published; NULL in a working file never published
@@ -23,8 +26,12 @@ completions as (
         completions.source,
         max(completions.created_at) as newest_completion_at,
         count(*) as completions,
-        count(completions.deleted_at) as deleted_completions
+        count(completions.deleted_at) as deleted_completions,
+        sum(
+            case when completions.deleted_at is null and completions.created_at < sources.listed_from then 1 else 0 end
+        ) as expired_completions
     from chat.completions
+    left join sources on sources.source = completions.source
     group by completions.source
 ),
 complete_runs as (
@@ -46,6 +53,9 @@ select
     completions.newest_completion_at,
     coalesce(completions.completions, 0) as completions,
     coalesce(completions.deleted_completions, 0) as deleted_completions,
+    cast(coalesce(completions.expired_completions, 0) as bigint) as expired_completions,
+    sources.relisted_at,
+    sources.listed_from,
     sources.covered_from,
     complete_runs.last_synced_at,
     publication.last_published_at,
