@@ -29,6 +29,7 @@ from stored_completions.commands.options import (
     warehouse_option,
 )
 from stored_completions.commands.prices import prices
+from stored_completions.commands.purge import purge
 from stored_completions.commands.reports import report
 from stored_completions.errors import Stopped
 
@@ -416,6 +417,7 @@ def query(warehouse: Path, sql: str, output: Path | None, kind: str | None) -> N
 cli.add_command(report)
 cli.add_command(dashboard)
 cli.add_command(prices)
+cli.add_command(purge)
 
 
 def _say(sentence: str) -> None:

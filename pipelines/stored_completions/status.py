@@ -259,6 +259,10 @@ def _unfinished(files: Files) -> list[str]:
     sentences = []
     if files.was_cut():
         sentences.append("A sync is writing, or died while it was: the next sync continues where it stood.")
+    if files.purging.exists():
+        sentences.append(
+            "A purge is working, or died while it was: repeat it, content may still be on the disk."
+        )
     if files.unpublished.exists():
         sentences.append("Rows are loaded that are not published yet: the next sync publishes them.")
     return sentences

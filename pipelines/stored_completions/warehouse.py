@@ -4,6 +4,7 @@ stored_completions.duckdb                        the published copy: mode 0444, 
 .stored_completions/stored_completions.duckdb    the working file: only a sync opens it
 ….duckdb.dlt/         dlt's working folder, there only while a sync writes
 ….duckdb.unpublished  the working file is ahead of the published copy, see `publishing`
+….duckdb.purging      a purge is working, or died while it was
 ….duckdb.lock         held by the sync that is running
 last_run.json         the last run, and those that found nothing new, see `journal`
 """
@@ -53,6 +54,10 @@ class Files:
     @property
     def lock(self) -> Path:
         return self.folder / f"{self.published.name}.lock"
+
+    @property
+    def purging(self) -> Path:
+        return self.folder / f"{self.published.name}.purging"
 
     @property
     def journal(self) -> Path:
