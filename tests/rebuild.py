@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from given import Row, rows
-from stored_completions.completions import Rows, body, item
+from stored_completions.completions import Rows
+from stored_completions.items import item
 from stored_completions.pages import read_page
 from stored_completions.tables import Table
 
@@ -95,7 +96,7 @@ def load(*bodies: bytes) -> Iterator[tuple[Table, pa.Table]]:
     for entry in read_page(b'{"object":"list","data":[' + b",".join(bodies) + b"]}").completions:
         found = item(entry)
         if found is None:
-            loaded.set_aside(sha256(body(entry).encode()).hexdigest(), body(entry), "it has no usable id")
+            loaded.set_aside(sha256(entry.text).hexdigest(), entry.body, "it has no usable id")
         else:
             loaded.add(found)
     return loaded.tables("load")

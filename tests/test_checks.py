@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from duckdb import DuckDBPyConnection
+from msgspec import Raw
 
 from given import Row, at, insert, warehouse
 from stored_completions import models
-from stored_completions.completions import Rows, item
+from stored_completions.completions import Rows
+from stored_completions.items import item
 from stored_completions.models import CheckResult
-from stored_completions.pages import fields
+from stored_completions.pages import entry
 
 DAY = date(2025, 3, 1)
 METADATA = '{"team": "x", "n":1}'
@@ -314,7 +316,7 @@ def recorded(corpus: Path) -> Rows:
         with gzip.open(corpus / name, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines):
                 body = json.loads(line)["body"] | {"id": f"{name}-{number}"}
-                listed = item(fields(json.dumps(body).encode()) or {})
+                listed = item(entry(Raw(json.dumps(body).encode())))
                 assert listed
                 loaded.add(listed)
     return loaded

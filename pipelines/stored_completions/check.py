@@ -91,7 +91,7 @@ class _Listed:
 
 
 def _an_id(page: Page) -> str | None:
-    from stored_completions.completions import item
+    from stored_completions.items import item
 
     found = item(page.completions[0])
     return found.completion_id if found else None

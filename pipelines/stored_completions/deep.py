@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _ROOM = 400  # calls between a page's reader and the deepest reader of one of its slices, and then some
@@ -17,7 +18,7 @@ _NAME = re.compile(rb"\s*(" + _STRING + rb")\s*:\s*", re.DOTALL)
 _CLOSING = {b"[": b"]", b"{": b"}"}
 
 
-def with_room(read: Callable[[bytes], T], raw: bytes, room: int = _ROOM) -> T:
+def with_room(read: Callable[[S], T], raw: S, room: int = _ROOM) -> T:
     """What `read` makes of `raw`; RecursionError also if it would not do so with `room` more calls above it.
 
     So a slice of what was read here can be read wherever it is handed to.

@@ -10,6 +10,7 @@ object under `$escaped`.
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +21,9 @@ from stored_completions.pages import Fields, elements, fields, is_strict, joined
 Extra = dict[str, "bytes | Extra"]
 
 ESCAPED = "$escaped"
-EMPTY = frozenset((b"null", b"[]", b"{}"))
+_EMPTY = re.compile(rb"null|\[[ \t\r\n]*\]|\{[ \t\r\n]*\}")
 _text = msgspec.json.Decoder(str)
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 to 9999
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # years 1 to 9999
 
 
 class Misfit(Exception):
@@ -55,8 +56,13 @@ def fitting(fit: Callable[[bytes], Any], raw: bytes) -> Any:
 def keep(source: Fields, extra: Extra) -> None:
     """Puts every remaining field of `source` into `extra`, but those that equal an absent one."""
     for name, raw in source.items():
-        if raw not in EMPTY:
+        if not is_empty(raw):
             extra[name] = raw
+
+
+def is_empty(raw: bytes) -> bool:
+    """Whether the slice equals an absent one: null, [] or {}, also with white space in it."""
+    return _EMPTY.fullmatch(raw) is not None
 
 
 def nested(source: Fields, name: str) -> Fields:
@@ -117,7 +123,7 @@ def number(raw: bytes) -> float:
 def instant(raw: bytes) -> int:
     """Unix seconds as microseconds."""
     value = loads(raw)
-    if type(value) is int and _FIRST_SECOND <= value <= _LAST_SECOND:
+    if type(value) is int and FIRST_SECOND <= value <= LAST_SECOND:
         return value * 1_000_000
     raise Misfit
 

@@ -1,8 +1,9 @@
 """JSON as it came, cut into raw slices: what is decoded is only what somebody asks for.
 
-A completion is light and ragged, its logprobs are heavy and regular. So a page is first cut into
-`{field: raw bytes}` per completion, by a typed decoder that skips values at memory speed, and each
-part is decoded later by whoever knows its shape. Slices keep every digit and every vendor field.
+A completion is light and ragged, its logprobs are heavy and regular. So a page is first cut into its
+completions and their members, by a typed decoder that skips values at memory speed, and each part is
+decoded later by whoever knows its shape. Slices keep every digit and every vendor field; a `Raw` is one
+that was not copied, and keeps its page in memory.
 
 Bodies that are not strict JSON but that Python's json reads (NaN, lone surrogates, control
 characters) are cut by a slower scanner into the same slices; `is_strict` tells them apart.
@@ -10,16 +11,18 @@ characters) are cut by a slower scanner into the same slices; `is_strict` tells 
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from stored_completions import deep
 from stored_completions.errors import ServiceError
 
 Fields = dict[str, bytes]
+Members = Mapping[str, Raw]
 
 _LONGEST_INTEGER = 4300  # digits; Python refuses to read more
 
@@ -29,31 +32,44 @@ def _integer(digits: str) -> int | float:
 
 
 class _Listed(msgspec.Struct):
-    data: list[dict[str, msgspec.Raw]]
+    data: list[Raw]
     has_more: bool | None = None
 
 
 _page = msgspec.json.Decoder(_Listed)
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_objects = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
-_array = msgspec.json.Decoder(list[msgspec.Raw])
+_object = msgspec.json.Decoder(dict[str, Raw])
+_objects = msgspec.json.Decoder(list[dict[str, Raw]])
+_array = msgspec.json.Decoder(list[Raw])
 _anything = msgspec.json.Decoder()
-_skip = msgspec.json.Decoder(msgspec.Raw)
+_skip = msgspec.json.Decoder(Raw)
 _lenient = json.JSONDecoder(strict=False, parse_int=_integer)
 _BOOLEANS = {b"true": True, b"false": False}
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """One element of a page's list: its text, and its members if it is an object that can be read."""
+
+    text: Raw
+    members: dict[str, Raw] | None
+
+    @property
+    def body(self) -> str:
+        """The text as it was sent."""
+        return bytes(self.text).decode()
+
+    @property
+    def is_too_deep(self) -> bool:
+        """Whether it is an object that is nested too deeply to be read."""
+        return self.members is None and bytes(self.text).startswith(b"{")
+
+
 @dataclass(frozen=True)
 class Page:
-    """One list page: a `Fields` per completion, or the raw bytes of an element that is no object, or
-    one that is nested too deeply to be read.
+    """One list page; `has_more` is None where the server did not say, `size` is the body's length in bytes."""
 
-    `has_more` is None where the server did not say; `size` is the body's length in bytes.
-    """
-
-    completions: list[Fields | bytes]
+    completions: list[Entry]
     has_more: bool | None
     size: int
 
@@ -67,7 +83,7 @@ def read_page(body: bytes) -> Page:
         return _odd_page(text, len(body))
     except RecursionError:
         return _deep_page(text, len(body))
-    return Page(list(map(_cut, page.data)), page.has_more, len(body))
+    return Page([entry(raw) for raw in page.data], page.has_more, len(body))
 
 
 def utf8(body: bytes) -> bytes:
@@ -91,6 +107,17 @@ def fields(raw: bytes) -> Fields | None:
     except msgspec.DecodeError:
         text = raw.decode()
         return dict(_members(text)) if isinstance(loads(raw), dict) else None
+
+
+def cut(raw: bytes) -> dict[str, Raw] | None:
+    """The same without a copy of each member."""
+    try:
+        return _object.decode(raw)
+    except msgspec.ValidationError:
+        return None
+    except msgspec.DecodeError:
+        found = fields(raw)
+        return None if found is None else {name: Raw(value) for name, value in found.items()}
 
 
 def elements(raw: bytes) -> list[Fields | bytes] | None:
@@ -132,12 +159,12 @@ def _odd_page(text: bytes, size: int) -> Page:
     try:
         envelope = deep.with_room(fields, text)
         data = None if envelope is None else envelope.get("data")
-        items = None if data is None else deep.with_room(elements, data)
+        items = None if data is None else deep.with_room(_slices, data)
     except RecursionError:
         return _deep_page(text, size)
     if envelope is None or items is None:
         raise _no_list()
-    return Page(items, _BOOLEANS.get(envelope.get("has_more", b"null")), size)
+    return Page([entry(Raw(item)) for item in items], _BOOLEANS.get(envelope.get("has_more", b"null")), size)
 
 
 def _deep_page(text: bytes, size: int) -> Page:
@@ -149,11 +176,19 @@ def _deep_page(text: bytes, size: int) -> Page:
     return Page(items, _BOOLEANS.get(envelope.get(b"has_more", b"null")), size)
 
 
-def _unless_deep(raw: bytes) -> Fields | bytes:
+def _unless_deep(raw: bytes) -> Entry:
     try:
-        return deep.with_room(_or_itself, raw)
+        return deep.with_room(entry, Raw(raw))
     except RecursionError:
-        return raw
+        return Entry(Raw(raw), None)
+
+
+def entry(raw: Raw) -> Entry:
+    """What stands in a list, ready to be looked into."""
+    try:
+        return Entry(raw, _object.decode(raw))
+    except msgspec.DecodeError:
+        return Entry(raw, cut(bytes(raw)))
 
 
 def _no_list() -> ServiceError:
@@ -163,7 +198,7 @@ def _no_list() -> ServiceError:
     )
 
 
-def _cut(members: dict[str, msgspec.Raw]) -> Fields:
+def _cut(members: dict[str, Raw]) -> Fields:
     return {name: bytes(value) for name, value in members.items()}
 
 

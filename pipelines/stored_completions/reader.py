@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
 from stored_completions.client import Answer, Client
-from stored_completions.completions import Item, body, item
 from stored_completions.cursor import Cursor
 from stored_completions.errors import CursorGone, LimitTooLarge
-from stored_completions.pages import Fields, Page, read_page
+from stored_completions.items import Item, item
+from stored_completions.pages import Entry, Members, Page, read_page
 from stored_completions.walk import Listed, Request, Walk
 
-Hashed = Callable[[Fields], str]
+Hashed = Callable[[Members], str]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Taken:
     """
 
     items: list[Item]
-    nameless: list[Fields | bytes]
+    nameless: list[Entry]
     late: Mapping[str, int]
     listed: int
     size: int
@@ -114,7 +114,7 @@ def _take(walk: Walk, answer: Answer[Page], hashed: Hashed) -> Taken:
     )
 
 
-def _seen(found: Item | None, entry: Fields | bytes) -> Listed:
+def _seen(found: Item | None, entry: Entry) -> Listed:
     if found is not None:
         return Listed(found.completion_id, found.created)
-    return Listed("sha256:" + sha256(body(entry).encode()).hexdigest(), None, has_id=False)
+    return Listed("sha256:" + sha256(entry.text).hexdigest(), None, has_id=False)

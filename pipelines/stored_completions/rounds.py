@@ -5,17 +5,18 @@ change is not written again and a row that is another source's stays theirs.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date
 
 import pyarrow as pa
+from msgspec.structs import replace
 
-from stored_completions import extra as fit
-from stored_completions.completions import Item, Rows, body
+from stored_completions.completions import Rows
 from stored_completions.content.policy import DROPPED, ERASED, KEPT, Policy, is_comparable
 from stored_completions.content.stage import treated
 from stored_completions.cursor import Cursor
-from stored_completions.pages import Fields
+from stored_completions.items import Item
+from stored_completions.pages import Entry
 from stored_completions.reader import Taken
 from stored_completions.store import Held
 from stored_completions.tables import Table
@@ -117,7 +118,7 @@ class Round:
 
     def add(self, taken: Taken, lookup: Lookup, purged: Collection[str] = ()) -> None:
         """Adds a page; `lookup` says what the warehouse holds of its ids, `purged` which of them were purged."""
-        created = {item.completion_id: _created(item) for item in taken.items}
+        created = {item.completion_id: item.created_column for item in taken.items}
         known = lookup(created)
         self._purged.update(purged)
         items = [_erased(item) if item.completion_id in purged else item for item in taken.items]
@@ -151,7 +152,7 @@ class Round:
         if known.source != self._source:
             if is_comparable(known.row_hash, item.row_hash):
                 self._set_item_aside(item, f"its id belongs to source {known.source}")
-        elif known.created != _created(item):
+        elif known.created != item.created_column:
             self._set_item_aside(item, "its id belongs to a completion of another time")
         else:
             self._rows.add(item, known)
@@ -164,32 +165,23 @@ class Round:
         return known.is_deleted and known.source == self._source
 
     def _set_item_aside(self, item: Item, reason: str) -> None:
-        self._set_aside(item.fields, reason, ERASED if item.completion_id in self._purged else self._policy)
+        self._set_aside(item.entry, reason, ERASED if item.completion_id in self._purged else self._policy)
 
-    def _set_aside(self, entry: Fields | bytes, reason: str, policy: Policy | None = None) -> None:
-        text = body(entry)
-        digest = (policy or self._policy).body_hash(entry, text)
-        text = DROPPED if policy is ERASED else text
+    def _set_aside(self, entry: Entry, reason: str, policy: Policy | None = None) -> None:
+        digest = (policy or self._policy).body_hash(entry)
+        text = DROPPED if policy is ERASED else entry.body
         if digest not in self._quarantined:
             self._quarantined.add(digest)
             self._rows.set_aside(digest, text, reason)
             self.counts.rows_quarantined += 1
 
 
-def _why_nameless(entry: Fields | bytes) -> str:
-    """An object that could not even be cut into its fields is one too deep to be read."""
-    is_deep = isinstance(entry, bytes) and entry.startswith(b"{")
-    return "it is nested too deeply to be read" if is_deep else "it has no usable id"
+def _why_nameless(entry: Entry) -> str:
+    return "it is nested too deeply to be read" if entry.is_too_deep else "it has no usable id"
 
 
 def _erased(item: Item) -> Item:
-    return replace(item, row_hash=ERASED.row_hash(item.fields))
-
-
-def _created(item: Item) -> int | None:
-    """`created` in unix seconds where its column can hold it."""
-    at = fit.take({"created": item.fields.get("created", b"null")}, "created", fit.instant, {})
-    return None if at is None else at // 1_000_000
+    return replace(item, row_hash=ERASED.row_hash(item.entry.members or {}))
 
 
 def _kept_first(items: list[Item], known: Mapping[str, Held]) -> list[Item]:

@@ -13,10 +13,12 @@ from functools import cached_property
 from hashlib import blake2b, sha256
 from typing import Any
 
-from stored_completions.completions import row_hash
+from msgspec import Raw
+
 from stored_completions.content.groups import ANSWERS, GROUPS, MEMBERS, METADATA
 from stored_completions.errors import UsageError
-from stored_completions.pages import Fields, fields
+from stored_completions.items import row_hash
+from stored_completions.pages import Entry, Members, cut
 
 DROP, HASH, KEEP = LEVELS = ("drop", "hash", "keep")
 """Each keeps more than those before it."""
@@ -87,25 +89,26 @@ class Policy:
             if (scale := LOGPROBS if name == "logprobs" else LEVELS).index(ours) > scale.index(other[name])
         ]
 
-    def row_hash(self, sent: Fields) -> str:
+    def row_hash(self, sent: Members) -> str:
         """Tells whether an object changed. It says nothing of what is dropped, and is made with the key where
         something is hashed: else guesses could be tried."""
         if self == KEPT:
             return row_hash(sent)
         kept = {name: raw for name, raw in sent.items() if self._level_of(name) != DROP}
         if self.levels[METADATA] == DROP:
-            kept["metadata"] = repr(sorted(fields(sent.get("metadata", b"null")) or ())).encode()
+            names = sorted(cut(bytes(sent.get("metadata", b"null"))) or ())
+            kept["metadata"] = Raw(repr(names).encode())
         key = sha256(self.key).digest() if self.hashes else b""
         return f"{self.mark}{_MARK_END}{row_hash(kept, key=key)}"
 
-    def body_hash(self, listed: Fields | bytes, text: str) -> str:
-        """The same for an object that is set aside whole, whose text this is; as SHA-256 where it can be."""
+    def body_hash(self, entry: Entry) -> str:
+        """The same for an object that is set aside whole; as SHA-256 where it can be."""
         level = self.level()
         if level == KEEP:
-            return sha256(text.encode()).hexdigest()
+            return sha256(entry.text).hexdigest()
         if level == HASH:
-            return hmac.digest(self.key, text.encode(), "sha256").hex()
-        return sha256(self.row_hash(listed if isinstance(listed, dict) else {}).encode()).hexdigest()
+            return hmac.digest(self.key, entry.body.encode(), "sha256").hex()
+        return sha256(self.row_hash(entry.members or {}).encode()).hexdigest()
 
     def said(self) -> dict[str, str]:
         return {**self.levels, "logprobs": self.logprobs}

@@ -1,0 +1,77 @@
+"""What a sync must know of a listed object before it looks inside: its id, its time and its hash."""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from stored_completions import extra as fit
+from stored_completions.pages import Entry, Members, cut, loads
+
+_sorted = msgspec.json.Encoder(order="deterministic")
+_NULL = Raw(b"null")
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """One listed object with an id that can be a key.
+
+    `created` is in unix seconds, also where it was sent as text or float; `created_column` is None where
+    its column cannot hold what was sent. `row_hash` is that of the object as sent, the order of its fields
+    and of its metadata aside; `entry` is the object itself.
+    """
+
+    completion_id: str
+    created: int | None
+    created_column: int | None
+    row_hash: str
+    entry: Entry
+
+
+def item(entry: Entry, hashed: Callable[[Members], str] | None = None) -> Item | None:
+    """The listed object, `hashed` as it says; None when it has no usable id and so belongs into quarantine."""
+    members = entry.members
+    if members is None:
+        return None
+    completion_id = fit.fitting(fit.text, bytes(members.get("id", _NULL)))
+    if not completion_id:
+        return None
+    created = bytes(members.get("created", _NULL))
+    column = fit.fitting(fit.instant, created)
+    return Item(
+        completion_id,
+        _second(loads(created)),
+        None if column is None else column // 1_000_000,
+        (hashed or row_hash)(members),
+        entry,
+    )
+
+
+def _second(created: Any) -> int | None:
+    """Whole unix seconds; None if unusable."""
+    if type(created) is int:
+        return created
+    try:
+        return None if isinstance(created, bool) or created is None else int(float(created))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def row_hash(members: Members, key: bytes = b"") -> str:
+    """A hash of an object as sent, the order of its fields and of its metadata aside; with a key, a keyed one."""
+    metadata = members.get("metadata", _NULL)
+    pairs = cut(bytes(metadata))
+    if pairs:
+        members = {**members, "metadata": Raw(_encoded(pairs))}
+    return blake2b(_encoded(members), digest_size=16, key=key).hexdigest()
+
+
+def _encoded(members: Members) -> bytes:
+    """The members in the order of their names."""
+    try:
+        return _sorted.encode(members)
+    except UnicodeEncodeError:
+        return repr(sorted((name, bytes(raw)) for name, raw in members.items())).encode(
+            "ascii", "backslashreplace"
+        )
