@@ -11,11 +11,12 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+from msgspec import Raw
 
-from stored_completions import pages
 from stored_completions.content.groups import COLUMNS, EXEMPT, EXTRA, HASHES, JSON_TEXT, group_of
 from stored_completions.content.policy import DROPPED, ERASED
 from stored_completions.content.stage import treated
+from stored_completions.pages import Entry, entry, loads
 from stored_completions.tables import (
     BY_NAME,
     COMPLETIONS,
@@ -200,24 +201,25 @@ def _batches(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Tab
 
 
 def _erased_hash(body: str) -> str:
-    listed = _fields(body)
-    return ERASED.body_hash(body.encode() if listed is None else listed, body)
+    return ERASED.body_hash(_entry(body))
 
 
 def _is_of(body: str, ids: Collection[str]) -> bool:
     """Whether the object in quarantine has one of the ids, or names one in JSON that nobody can read."""
-    listed = _fields(body)
-    if listed is None:
+    members = _entry(body).members
+    if members is None:
         return any(id_ in body for id_ in ids)
-    id_ = pages.loads(listed.get("id", b"null"))
+    id_ = loads(bytes(members.get("id", b"null")))
     return isinstance(id_, str) and id_ in ids
 
 
-def _fields(body: str) -> pages.Fields | None:
+def _entry(body: str) -> Entry:
+    """Without members where nobody can read it."""
+    text = Raw(body.encode())
     try:
-        return pages.fields(body.encode())
+        return entry(text)
     except (ValueError, RecursionError):
-        return None
+        return Entry(text, None)
 
 
 def _copy_quarantine(connection: duckdb.DuckDBPyConnection) -> None:
