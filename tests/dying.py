@@ -1,4 +1,4 @@
-"""`python dying.py N WAREHOUSE ROUND`: a sync that kills itself at its Nth step on the disk.
+"""`python dying.py N WAREHOUSE ROUND [full]`: a sync that kills itself at its Nth step on the disk.
 
 A step is an audit event of Python about a file beside the warehouse: dlt and the sync raise some
 hundred of them in a round, before, between and after the statements that DuckDB commits. Nothing of
@@ -18,7 +18,7 @@ from stored_completions.sync import sync
 STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree"}
 
 
-def main(last: int, path: Path, completions: int) -> None:
+def main(last: int, path: Path, completions: int, *, full: bool) -> None:
     steps = 0
 
     def step(event: str, arguments: tuple[Any, ...]) -> None:
@@ -30,9 +30,9 @@ def main(last: int, path: Path, completions: int) -> None:
 
     own = settings({"page_size": 20}, os.environ, path.parent)
     sys.addaudithook(step)
-    sync(own, path, bounds=Bounds(completions=completions))
+    sync(own, path, bounds=Bounds(completions=completions), full=full)
     print(steps)  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), full="full" in sys.argv[4:])

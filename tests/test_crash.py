@@ -38,9 +38,9 @@ DAY = date(2025, 10, 9)
 DYING = Path(__file__).with_name("dying.py")
 
 
-def dies(sandbox: Sandbox, folder: Path, step: int) -> bool:
+def dies(sandbox: Sandbox, folder: Path, step: int, *how: str) -> bool:
     """Runs a sync that is to kill itself at this step of its work on the disk; whether it did."""
-    command = [sys.executable, str(DYING), str(step), str(folder / NAME), str(SMALL.completions)]
+    command = [sys.executable, str(DYING), str(step), str(folder / NAME), str(SMALL.completions), *how]
     done = subprocess.run(
         command, cwd=folder, env=environment(sandbox, folder), capture_output=True, check=False
     )

@@ -1,17 +1,20 @@
 """`sync --full`: edits and deletions are found, and nothing is marked on a doubtful answer."""
 
 import shutil
+import signal
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from stored_completions.errors import ServiceError
 from stored_completions.sandbox import Account, Fault, Sandbox
-from synced import NOW, assert_exact, assert_sound, files, one, rows, serving, synced
+from synced import NOW, assert_exact, assert_sound, files, one, rows, serving, started, synced, until
+from test_crash import dies
 from test_sync import completion, recent
 
 OLD = NOW - 200_000
@@ -255,3 +258,87 @@ def test_a_server_without_time_is_judged_too(tmp_path: Path) -> None:
             account.delete(id_)
         synced(sandbox, tmp_path, full=True)
         assert deleted(tmp_path) == ["c0020"]
+
+
+# Cut and gone on with
+
+
+def under_way(folder: Path) -> list[Any]:
+    return rows(folder, "select source, started_at from relisting.walks")
+
+
+def test_a_cut_full_sync_goes_on_where_it_stood_and_ordinary_ones_run_between(tmp_path: Path) -> None:
+    account = old()
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path)
+        account.delete("c0010")
+        account.delete("c0095")
+        began = len(sandbox.requests)
+        outcomes = []
+        for number in range(20):
+            report = synced(sandbox, tmp_path, full=True, max_pages=2, page_size=20)
+            outcomes.append(report.outcome)
+            if report.outcome == "done":
+                break
+            assert deleted(tmp_path) == []
+            assert len(under_way(tmp_path)) == 1
+            account.add(completion(f"new{number}", NOW - 30 + number), visible_at=NOW - 10)
+            ordinary = synced(sandbox, tmp_path)
+            assert (ordinary.counts.rows_new, ordinary.counts.rows_late) == (1, 0)
+            assert ordinary.counts.rows_seen < 20, "the ordinary cursor is where it was"
+        assert outcomes == ["stopped"] * (len(outcomes) - 1) + ["done"]
+        assert 2 < len(outcomes) < 6
+        full = [query for _, path, query in sandbox.requests[began:] if query.get("limit") == "20"]
+        assert len(full) <= 2 * len(outcomes)
+        assert deleted(tmp_path) == ["c0010", "c0095"]
+        assert one(tmp_path, "select count(*) from duckdb_schemas() where schema_name = 'relisting'") == 0
+        assert synced(sandbox, tmp_path).outcome == "nothing_new"
+    assert_sound(tmp_path)
+
+
+def test_a_first_sync_can_be_a_full_one_and_leaves_an_ordinary_cursor(tmp_path: Path) -> None:
+    with serving(old()) as sandbox:
+        assert synced(sandbox, tmp_path, full=True, page_size=20, max_pages=2).outcome == "stopped"
+        assert synced(sandbox, tmp_path, full=True, page_size=20).counts.rows_new < 80
+        assert_exact(tmp_path, sandbox.account)
+        report = synced(sandbox, tmp_path)
+        assert (report.outcome, report.counts.rows_seen) == ("nothing_new", 1)
+
+
+def test_sigterm_while_asking_leaves_only_the_asking_to_do(
+    held: tuple[Path, Account], tmp_path: Path
+) -> None:
+    gone = [f"c{number:04}" for number in range(40, 60)]
+    with serving(without(held[1], *gone)) as sandbox:
+        folder = copied(held, tmp_path, sandbox)
+        busy = Fault.status(503, headers={"retry-after": "100"})
+        sandbox.faults.extend([replace(busy, path="/c0041")])
+        process = started(sandbox, folder, "sync", "--full", "--confirm-deletions")
+        until(lambda: any("c0041" in path for _, path, _ in sandbox.requests), process)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert said.splitlines()[-1].startswith("stored-completions: Stopped by SIGTERM.")
+        assert deleted(folder) == []
+        report = synced(sandbox, folder, full=True, confirm_deletions=True)
+        assert deleted(folder) == gone
+        assert report.relisted is not None
+        assert report.counts.rows_seen == 1, "the list is not walked again, but for its end"
+
+
+def test_kills_in_a_full_sync(held: tuple[Path, Account], tmp_path: Path) -> None:
+    """Whatever it was doing: the next one goes on, and ends with every row judged."""
+    account = without(held[1], "c0060")
+    for id_ in ("c0005", "c0077"):
+        account.update_metadata(id_, {"edited": "yes"})
+    with serving(account) as sandbox:
+        folder = copied(held, tmp_path, sandbox)
+        for step in (60, 120, 180, 240):
+            assert dies(sandbox, folder, step, "full")
+            assert set(deleted(folder)) <= {"c0050", "c0060"}
+            assert_sound(folder)
+        synced(sandbox, folder, full=True)
+        assert deleted(folder) == ["c0050", "c0060"]
+        assert one(folder, "select count(*) from chat.metadata where key = 'edited'") == 2
+        assert one(folder, "select count(*) from duckdb_schemas() where schema_name = 'relisting'") == 0
+        assert synced(sandbox, folder).outcome == "nothing_new"

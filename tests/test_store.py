@@ -145,7 +145,7 @@ def test_a_source_is_bound_once_and_synced_up_to_its_last_complete_run(
         (5,)
     ]
     assert connection.execute("select * from chat.sources where source = 'mine'").fetchall() == [
-        ("mine", "https://one.example/v1", "p", "o", noon, noon + timedelta(hours=1), None)
+        ("mine", "https://one.example/v1", "p", "o", noon, noon + timedelta(hours=1), *[None] * 3)
     ]
     assert Store(connection).last_success("mine") == noon + timedelta(hours=1, minutes=1)
     assert Store(connection).last_success("another") is None
