@@ -83,6 +83,18 @@ test-contract: $(CONTRACT)/.ready  ## hold the sandbox and the warehouse against
 	$(CONTRACT)/bin/python tests/contract/sdk_crosscheck.py
 	$(CONTRACT)/bin/python -m pytest -o addopts= tests/contract/specification_check.py || [ $$? -eq 5 ]
 
+SCHEDULERS := .engines/schedules
+
+$(SCHEDULERS)/.ready: tests/schedules/requirements.txt pyproject.toml
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(SCHEDULERS)
+	@$(SCHEDULERS)/bin/python -m pip install --quiet --editable . --requirement $<
+	@touch $@
+
+.PHONY: test-schedules
+test-schedules: $(SCHEDULERS)/.ready  ## put the recipes of schedules/ before Airflow, Dagster and GitHub's schema
+	$(SCHEDULERS)/bin/python -m pytest -o addopts= -o filterwarnings=default --noconftest tests/schedules/schedulers_check.py
+
 # One environment, two stamps: the demo gets by without the developers' tools.
 # An install begins by taking all stamps away, so one that was interrupted leaves none of them, and
 # the next starts from nothing.
