@@ -89,6 +89,6 @@ def _why_unloaded(error: BaseException, files: Files) -> str:
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
     return (
-        f"A round could not be loaded into {files.working}: {warehouse.first_line(cause)} The rounds before it are "
-        f"kept; free space or mend the cause and sync again."
+        f"A round could not be loaded into {files.working}: {warehouse.first_line(cause)} "
+        f"{warehouse.remedy(files, cause)}"
     )

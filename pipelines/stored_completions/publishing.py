@@ -6,22 +6,29 @@ back (start from it) and a deleted warehouse (start over) are told apart.
 """
 
 import contextlib
-import fcntl
 import json
 import os
-import shutil
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import duckdb
 
 from stored_completions import undo
+from stored_completions.copying import copy as make_copy
 from stored_completions.errors import WarehouseError
-from stored_completions.warehouse import SCHEMA_VERSION, Damaged, Files, connect, generation, start_over, wal
-
-_FICLONE = 0x40049409
+from stored_completions.warehouse import (
+    SCHEMA_VERSION,
+    Damaged,
+    Files,
+    connect,
+    first_line,
+    generation,
+    start_over,
+    wal,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ def prepare(files: Files) -> Prepared:
     """
     damaged = _set_aside_damaged_working(files)
     if not files.working.exists():
-        return _restore(files, damaged, is_another=damaged is not None)
+        _begin_from(files, _copy_of_published(files))
+        return Prepared(damaged, is_another=damaged is not None)
     try:
         published = _published_generation(files)
     except Damaged:
@@ -50,16 +58,16 @@ def prepare(files: Files) -> Prepared:
     if published is not None and published == generation(files.working):
         files.unpublished.unlink(missing_ok=True)
         return Prepared()
+    copy = _copy_of_published(files)
     kept = _keep_aside(files)
+    _begin_from(files, copy)
     what = (
-        "is gone: started over"
-        if published is None
-        else "is another copy: continued from where that one stands"
+        "is gone: started over" if copy is None else "is another copy: continued from where that one stands"
     )
-    return _restore(
-        files,
+    return Prepared(
         f"{files.published} {what}. All that was synced before is kept in {kept}; to go on with that instead, move "
         f"it to {files.published} and sync again.",
+        is_another=True,
     )
 
 
@@ -77,16 +85,15 @@ def publish(files: Files, connection: duckdb.DuckDBPyConnection) -> None:
     copy = files.folder / f"{files.published.name}.publishing"
     try:
         _stamp(connection)
-        _check_space(files)
-        _clone(files.working, copy)
+        make_copy(files.working, copy)
         copy.chmod(0o444)
         wal(files.published).unlink(missing_ok=True)
         os.replace(copy, files.published)
-    except (OSError, duckdb.Error) as error:
+    except (OSError, duckdb.Error, WarehouseError) as error:
         copy.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise WarehouseError(
-            f"Cannot publish {files.published} ({reason}). What was synced is kept in {files.working}; "
+            f"Cannot publish {files.published}: {reason.rstrip('.')}. What was synced is kept in {files.working}; "
             f"the next sync publishes it."
         ) from None
     files.unpublished.unlink(missing_ok=True)
@@ -109,24 +116,38 @@ def _continued(files: Files) -> Prepared:
     return Prepared("The last sync was interrupted: what it had loaded is kept, this one goes on from there.")
 
 
-def _restore(files: Files, sentence: str | None, *, is_another: bool = True) -> Prepared:
-    """Makes the published copy the working file; none where there is no copy."""
+def _copy_of_published(files: Files) -> Path | None:
+    """What is to be the working file; None where nothing is published."""
     try:
         published = _published_generation(files)
     except Damaged as error:
         raise _not_ours(files) from error
+    if published is None:
+        return None
+    copy = files.folder / f"{files.published.name}.restoring"
+    make_copy(files.published, copy)
+    copy.chmod(0o644)
+    return copy
+
+
+def _begin_from(files: Files, copy: Path | None) -> None:
     start_over(files)
-    if published is not None:
-        copy = files.folder / f"{files.published.name}.restoring"
-        _clone(files.published, copy)
-        copy.chmod(0o644)
+    if copy is not None:
         os.replace(copy, files.working)
-    return Prepared(sentence, is_another)
 
 
 def _published_generation(files: Files) -> str | None:
-    """None if there is no file; WarehouseError for one that this program did not make, Damaged for no DuckDB file."""
-    published = generation(files.published)
+    """None if there is no file; WarehouseError for one that this program did not make, Damaged for no DuckDB file.
+
+    A log beside it is somebody else's: where the file cannot be read with it, it is set aside.
+    """
+    try:
+        published = generation(files.published)
+    except Damaged:
+        if not wal(files.published).exists():
+            raise
+        _set_aside(wal(files.published))
+        published = generation(files.published)
     if published is None and files.published.exists():
         raise _not_ours(files)
     return published
@@ -144,7 +165,8 @@ def _set_aside_damaged_working(files: Files) -> str | None:
         generation(files.working)
     except Damaged:
         kept = _set_aside(files.working)
-        wal(files.working).unlink(missing_ok=True)
+        if wal(files.working).exists():
+            _set_aside(wal(files.working))
         return f"The working file was damaged and is set aside as {kept}: continued from the published copy."
     return None
 
@@ -158,18 +180,21 @@ def _set_aside_damaged_copy(files: Files) -> Prepared:
 
 def _keep_aside(files: Files) -> Path:
     """Takes the working file out of the way; the API may no longer have all that is in it."""
-    kept = files.folder / f"{files.published.stem}.{generation(files.working) or 'unpublished'}.duckdb"
-    if files.was_cut():
+    stamp = generation(files.working) or "unpublished"
+    if files.was_cut() or wal(files.working).exists():
         with contextlib.closing(connect(files.working, read_only=False)) as connection:
             undo.recover(connection)
-    os.replace(files.working, kept)
-    if wal(files.working).exists():
-        os.replace(wal(files.working), wal(kept))
-    return kept
+    return _moved(files.working, f"{files.published.stem}.{stamp}", ".duckdb")
 
 
 def _set_aside(path: Path) -> Path:
-    kept = path.with_name(path.name + ".damaged")
+    return _moved(path, f"{path.name}.damaged")
+
+
+def _moved(path: Path, name: str, suffix: str = "") -> Path:
+    """Moves a file to this name beside the others, numbered so that it takes no other's place."""
+    names = (name + (f"-{number}" if number > 1 else "") + suffix for number in count(1))
+    kept = next(place for each in names if not (place := path.with_name(each)).exists())
     os.replace(path, kept)
     return kept
 
@@ -185,22 +210,3 @@ def _note(files: Files, base: str | None) -> None:
     new = files.unpublished.with_name(files.unpublished.name + ".new")
     new.write_text(json.dumps({"base": base}))
     os.replace(new, files.unpublished)
-
-
-def _check_space(files: Files) -> None:
-    needed = files.working.stat().st_size
-    free = shutil.disk_usage(files.folder).free
-    if free < needed:
-        raise OSError(0, f"it needs {needed / 1e6:.0f} MB of space and {free / 1e6:.0f} MB are free")
-
-
-def _clone(source: Path, target: Path) -> None:
-    """Copies a file, sharing its blocks where the file system can."""
-    target.unlink(missing_ok=True)
-    with source.open("rb") as reading, target.open("wb") as writing:
-        try:
-            fcntl.ioctl(writing.fileno(), _FICLONE, reading.fileno())
-        except OSError:
-            shutil.copyfileobj(reading, writing, 1 << 20)
-        writing.flush()
-        os.fsync(writing.fileno())

@@ -14,7 +14,7 @@ from threading import Lock
 
 import duckdb
 
-from stored_completions import definitions, journal, schema, store, undo, warehouse
+from stored_completions import definitions, forced, journal, schema, store, undo, warehouse
 from stored_completions.client import Endpoint
 from stored_completions.content import record as policies
 from stored_completions.content.policy import KEPT, Policy
@@ -171,8 +171,9 @@ class Session:
         self.notes.basis, self.notes.cursors = basis, cursors
 
     def _must_publish(self) -> bool:
-        """Whether the copy that analysts open is behind, and old enough to be replaced."""
-        if not self.files.unpublished.exists() and not self._is_outdated():
+        """Whether the copy that analysts open is behind, or was written to, and old enough to be replaced."""
+        is_behind = self.files.unpublished.exists() or self._is_outdated()
+        if not is_behind and not forced.was_written(self.files):
             return False
         last = warehouse.published_at(self.store.connection) if self.store.connection else None
         return last is None or (datetime.now(UTC) - last).total_seconds() >= self._publish_min_interval

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from stored_completions import journal, query, warehouse
+from stored_completions import forced, journal, query, warehouse
 from stored_completions.content import record as policies
 from stored_completions.errors import Unmet, WarehouseError
 from stored_completions.reader import Filter, cursor_key
@@ -265,7 +265,7 @@ def _unfinished(files: Files) -> list[str]:
         )
     if files.unpublished.exists():
         sentences.append("Rows are loaded that are not published yet: the next sync publishes them.")
-    return sentences
+    return sentences + list(forced.signs(files))
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:

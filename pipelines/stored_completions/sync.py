@@ -155,8 +155,8 @@ def _noted(session: Session, runs: "Sequence[_Run]") -> Iterator[None]:
         failure = error
     except (OSError, duckdb.Error) as error:
         failure = WarehouseError(
-            f"Cannot write to {session.files.folder}: {warehouse.first_line(error)} What was synced before is "
-            f"kept; free space or mend the cause, and sync again."
+            f"Cannot work on {session.files.working}: {warehouse.first_line(error)} "
+            f"{warehouse.remedy(session.files, error)}"
         )
         failure.__cause__ = error
     else:

@@ -10,6 +10,7 @@ last_run.json         the last run, and those that found nothing new, see `journ
 """
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -147,7 +148,10 @@ def generation(path: Path) -> str | None:
     if not path.exists():
         return None
     with contextlib.closing(connect(path, read_only=True)) as connection:
-        row = _first(connection, "select generation, schema_version from chat.publication")
+        try:
+            row = _first(connection, "select generation, schema_version from chat.publication")
+        except (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException) as error:
+            raise _why_unopened(path, error) from error
     if row is None:
         return None
     if isinstance(row[1], int) and row[1] > SCHEMA_VERSION:
@@ -170,6 +174,16 @@ def first_line(error: BaseException) -> str:
     return lines[0][:200].rstrip(".") + "."
 
 
+def remedy(files: Files, error: BaseException) -> str:
+    """What to do about an error while the working file was read or written; nothing that was synced is lost by it."""
+    if "corrupt database file" in str(error).lower():
+        return (
+            f"The file is damaged: move it away and sync again. It is restored from {files.published} then, and what "
+            f"came after that is read again."
+        )
+    return "What was synced before is kept: free space or mend the cause, and sync again."
+
+
 def _first(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[object, ...] | None:
     try:
         return connection.execute(sql).fetchone()
@@ -180,8 +194,10 @@ def _first(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[object, ...
 def _why_unopened(path: Path, error: Exception) -> WarehouseError:
     text = str(error).lower()
     if "could not set lock" in text:
+        held = re.search(r"lock is held in (\S+ \(PID \d+\))", str(error))
         return WarehouseError(
-            f"{path} is open for writing in another program, which DuckDB allows one program only: close it there."
+            f"{path} is open for writing in another program{f', {held[1]}' if held else ''}: DuckDB lets nobody else in "
+            f"then. Close it there, and open it read-only."
         )
     if "permission denied" in text:
         return WarehouseError(f"{path} cannot be opened: permission denied.")
