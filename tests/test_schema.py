@@ -20,7 +20,7 @@ from test_sync import completion, recent
 
 VERSIONS = sorted(int(path.stem.removeprefix("version_")) for path in old.DATA.glob("version_*.sql"))
 COLUMNS = (
-    "select table_name, column_name, data_type from duckdb_columns() where schema_name = 'chat'"
+    "select table_name, column_name, data_type, is_nullable from duckdb_columns() where schema_name = 'chat'"
     " and database_name = current_database() and table_name[1] != '_' order by all"
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from stored_completions import schema, store, undo, warehouse
+from stored_completions import store, undo, warehouse
 from stored_completions.errors import WarehouseError
 from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
@@ -40,7 +40,6 @@ class Loading:
         self.connection = warehouse.connect(files.working, read_only=False)
         self.connection.execute(f"set global memory_limit = '{_MEMORY}'")
         store.create_own_tables(self.connection)
-        schema.renew(self.connection)
         self._pipeline = _pipeline(self.connection, files)
         self._thread = ThreadPoolExecutor(1, "load")
         self._may_be_recovered = False

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from stored_completions.tables import BOOKKEEPING, COMPLETIONS, REFERENCE_TABLES, TABLES, Column
+from stored_completions.tables import BOOKKEEPING, COMPLETIONS, REFERENCE_TABLES, TABLES, Column, Table
 
 _SQL = {
     "text": "varchar",
@@ -37,7 +37,9 @@ def renew(connection: duckdb.DuckDBPyConnection) -> None:
     for table in _OURS:
         columns = missing.get(table.name, ())
         if table.name not in there and columns:
-            connection.execute(f"create table chat.{table.name} ({', '.join(map(_column, columns))})")
+            connection.execute(
+                f"create table chat.{table.name} ({', '.join(_defined(table, each) for each in columns)})"
+            )
         else:
             for column in columns:
                 connection.execute(f"alter table chat.{table.name} add column {_column(column)}")
@@ -62,6 +64,12 @@ def _there(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
             " where database_name = current_database() and schema_name = 'chat' group by table_name"
         ).fetchall()
     )
+
+
+def _defined(table: Table, column: Column) -> str:
+    """The column of a new table, as the loader makes it."""
+    is_required = table in TABLES and column.name in table.required
+    return _column(column) + (" not null" if is_required else "")
 
 
 def _column(column: Column) -> str:

@@ -22,7 +22,7 @@ from stored_completions.cursor import Cursor
 from stored_completions.loading import Loading
 from stored_completions.prices.overrides import NONE, Overrides
 from stored_completions.progress import Watcher
-from stored_completions.publishing import prepare, publish
+from stored_completions.publishing import mark_unpublished, prepare, publish
 from stored_completions.reports import rollup
 from stored_completions.rounds import Round
 from stored_completions.run_report import TO_THE_END, Report, run_from_json
@@ -73,7 +73,7 @@ class Session:
         self._has_published = False
 
     def open(self) -> None:
-        """Brings the working file to where it should stand, and opens it: for writing only after an older version."""
+        """Brings the working file to where it should stand, and opens it for reading."""
         prepared = prepare(self.files)
         if prepared.sentence:
             self._watcher.say(prepared.sentence)
@@ -82,11 +82,9 @@ class Session:
         if self.files.was_cut():
             self._recover()
         if self.files.working.exists():
-            self._reading = warehouse.connect(self.files.working, read_only=True)
+            self._reading = self._opened()
         self.store = Store(self._reading)
         self._check_policy()
-        if self._reading is not None and schema.is_behind(self._reading):
-            self.write()
         self._state = self.store.state()
         self.quarantined = self.store.quarantined()
 
@@ -203,6 +201,17 @@ class Session:
                 f"The content policy is {policies.described(self._policy.said())} from now on. What was read before "
                 f"stays as it was stored: `stored-completions purge` erases it."
             )
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        """The working file, open for reading; before that, one of an older version gets what it lacks."""
+        connection = warehouse.connect(self.files.working, read_only=True)
+        if not schema.is_behind(connection):
+            return connection
+        connection.close()
+        mark_unpublished(self.files)
+        with contextlib.closing(warehouse.connect(self.files.working, read_only=False)) as connection:
+            schema.renew(connection)
+        return warehouse.connect(self.files.working, read_only=True)
 
     def _recover(self) -> None:
         if self.files.working.exists():
