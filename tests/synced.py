@@ -35,6 +35,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.pages: list[tuple[int, int, int | None]] = []
+        self.read: list[tuple[int, int]] = []
         self.sentences: list[str] = []
 
     def page(self, pages: int, rows: int, newest: int | None) -> None:
@@ -42,6 +43,9 @@ class Heard:
 
     def asked(self, done: int, ids: int) -> None:
         pass
+
+    def messages(self, done: int, total: int) -> None:
+        self.read.append((done, total))
 
     def say(self, sentence: str) -> None:
         self.sentences.append(sentence)

@@ -191,6 +191,18 @@ def check(warehouse: Path, **flags: Any) -> None:
     "answer 404.  [default: no]",
 )
 @click.option(
+    "--messages/--no-messages",
+    default=None,
+    help="Then read the input messages of completions that have none yet, a request for each.  [default: no]",
+)
+@click.option(
+    "--max-messages",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Ask for the messages of so many completions at most; the next sync goes on from there.  "
+    "[default: no limit]",
+)
+@click.option(
     "--prices",
     type=click.Path(dir_okay=False),
     metavar="FILE",
@@ -230,9 +242,13 @@ def sync(
     because completions can appear late. It can be stopped at any time (Ctrl-C or SIGTERM end it well, a second
     one at once) and repeated at any time: what is in the warehouse is there exactly once.
 
+    With --messages the input messages follow, the oldest completions first, 8 requests at a time (setting
+    in_flight) at a rate that the server bears. --max-pages does not bound them, --max-messages does.
+
     \b
     Examples:
       stored-completions sync
+      stored-completions sync --messages --max-messages 10000
       stored-completions sync --model gpt-4o-mini-2024-07-18 --metadata team=support
       stored-completions sync --source eu --base-url https://eu.api.openai.com/v1
       OPENAI_ADMIN_KEY=sk-admin-... stored-completions sync --billing

@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from stored_completions.client import Endpoint, Patience
 from stored_completions.content.policy import KEPT, Policy, policy
 from stored_completions.deletions import DELETION_LIMIT
 from stored_completions.errors import UsageError
+from stored_completions.messages.asking import Asking
 from stored_completions.reader import Filter
 from stored_completions.walk import Pace
 
@@ -32,7 +33,7 @@ _KNOWN = (
     "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices insecure_http "
     "admin_key billing billing_since billing_project "
     "content content_key logprobs "
-    "deletion_limit"
+    "deletion_limit messages max_messages in_flight images requests_per_second"
 ).split()
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
 _SDK = {
@@ -71,6 +72,9 @@ class Settings:
     billing: Billing | None = None
     content: Policy = KEPT
     deletion_limit: float = DELETION_LIMIT
+    messages: Asking | None = None
+    requests_per_second: float | None = None
+    content_key: str | None = field(default=None, repr=False)
 
 
 class Configuration:
@@ -199,7 +203,30 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
         billing=billing(values, account) if with_bill else None,
         content=policy(values.weakest_first("content"), values.text("logprobs"), values.text("content_key")),
         deletion_limit=_share("deletion_limit", values.get("deletion_limit", DELETION_LIMIT)),
+        messages=_asking(values),
+        requests_per_second=_rate(values),
+        content_key=values.text("content_key"),
     )
+
+
+def _asking(values: Configuration) -> Asking | None:
+    """How input messages are asked for; None: not at all."""
+    most = values.get("max_messages")
+    asking = Asking(
+        in_flight=_whole("in_flight", values.get("in_flight", 8)),
+        images=(values.text("images") or "keep").lower(),
+        most=None if most is None else _whole("max_messages", most),
+    )
+    return asking if _flag("messages", values.get("messages", False)) else None
+
+
+def _rate(values: Configuration) -> float | None:
+    said = values.text("requests_per_second")
+    if said is not None and not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", said):
+        raise UsageError(
+            f"requests_per_second is {said!r}, but it must be a number above 0, such as 5 or 0.5."
+        )
+    return None if said is None else float(said)
 
 
 def _file(name: str | None, folder: Path | None) -> Path | None:

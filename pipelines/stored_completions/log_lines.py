@@ -38,6 +38,11 @@ class LogLines:
             said = f"{done:,} of {ids:,} completions that are not listed asked for"
             self._write("info", "progress", said, asked=done, not_listed=ids)
 
+    def messages(self, done: int, total: int) -> None:
+        if self._is_due():
+            said = f"input messages of {done:,} completions of {total:,}"
+            self._write("info", "progress", said, messages_synced=done, messages_waiting=total)
+
     def say(self, sentence: str) -> None:
         self._write("warning", "note", sentence)
 

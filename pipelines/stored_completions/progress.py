@@ -11,11 +11,12 @@ from rich.table import Column
 
 
 class Watcher(Protocol):
-    """Hears how far a sync is: pages and rows, `newest` the newest `created` in unix seconds; and how many of the
-    completions that a full re-list did not show were asked for."""
+    """Hears how far a sync is: pages and rows, `newest` the newest `created` in unix seconds; how many of the
+    completions that a full re-list did not show were asked for; and of how many the input messages were read."""
 
     def page(self, pages: int, rows: int, newest: int | None) -> None: ...
     def asked(self, done: int, ids: int) -> None: ...
+    def messages(self, done: int, total: int) -> None: ...
     def say(self, sentence: str) -> None: ...
 
 
@@ -31,6 +32,9 @@ class Quiet:
     def asked(self, done: int, ids: int) -> None:
         pass
 
+    def messages(self, done: int, total: int) -> None:
+        pass
+
     def say(self, sentence: str) -> None:
         if self._console:
             _print(self._console, sentence)
@@ -42,6 +46,12 @@ class _Together:
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
         self._read: dict[str, tuple[int, int]] = {}
+        self._asked: dict[str, tuple[int, int]] = {}
+
+    def messages(self, source: str, done: int, total: int) -> None:
+        self._asked[source] = (done, total)
+        so_far = self._asked.values()
+        self._watcher.messages(sum(asked[0] for asked in so_far), sum(asked[1] for asked in so_far))
 
     def page(self, source: str, pages: int, rows: int, newest: int | None) -> None:
         self._read[source] = (pages, rows)
@@ -65,6 +75,9 @@ class _OneOf:
 
     def asked(self, done: int, ids: int) -> None:
         self._together.asked(done, ids)
+
+    def messages(self, done: int, total: int) -> None:
+        self._together.messages(self._source, done, total)
 
     def say(self, sentence: str) -> None:
         self._together.say(self._source, sentence)
@@ -103,6 +116,10 @@ class _Live:
 
     def asked(self, done: int, ids: int) -> None:
         said = f"{done:,} of {ids:,} completions that are not listed asked for by their id"
+        self._progress.update(self._task, description=said)
+
+    def messages(self, done: int, total: int) -> None:
+        said = f"input messages of {done:,} completions of {total:,}"
         self._progress.update(self._task, description=said)
 
     def say(self, sentence: str) -> None:

@@ -4,6 +4,7 @@ Sorts what a page shows into new, changed, unchanged and set aside, so that a ro
 change is not written again and a row that is another source's stays theirs.
 """
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
@@ -16,6 +17,7 @@ from stored_completions.content.policy import DROPPED, ERASED, KEPT, Policy, is_
 from stored_completions.content.stage import treated
 from stored_completions.cursor import Cursor
 from stored_completions.items import Item
+from stored_completions.messages.hashes import Hashes, with_answers
 from stored_completions.pages import Entry
 from stored_completions.reader import Taken
 from stored_completions.store import Held
@@ -26,14 +28,22 @@ Lookup = Callable[[Mapping[str, int | None]], dict[str, Held]]
 
 @dataclass(frozen=True)
 class Bounds:
-    """When a round is full: completions, and bytes of the pages that showed them. Memory grows with it."""
+    """When a round is full: completions, and bytes of the pages that showed them. Memory grows with it.
+
+    `messages` is the same for a round of input messages: completions; `publish_every` the seconds after
+    which what such rounds loaded is published meanwhile.
+    """
 
     completions: int = 20_000
     bytes: int = 64_000_000
+    messages: int = 2_000
+    publish_every: float = 600.0
 
     def shared_by(self, rounds: int) -> "Bounds":
         """What each of so many rounds may hold, so that together they need no more memory than one."""
-        return Bounds(max(1, self.completions // rounds), max(1, self.bytes // rounds))
+        return dataclasses.replace(
+            self, completions=max(1, self.completions // rounds), bytes=max(1, self.bytes // rounds)
+        )
 
 
 @dataclass
@@ -75,6 +85,7 @@ class Round:
         """`now` in microseconds; `quarantined` are hashes of objects set aside before, and grows."""
         self.counts = Counts()
         self.cursor: Cursor | None = None
+        self.hashes: Hashes | None = None
         self._rows = Rows(source, now)
         self._source = source
         self._bounds = bounds
@@ -104,8 +115,12 @@ class Round:
         return list(self._replaced), list(self._replaced.values())
 
     def tables(self, load_id: str) -> Iterator[tuple[Table, pa.Table]]:
-        """Every table with its rows, stamped with dlt's load id, and no content but what is to be kept."""
-        for table, rows in self._rows.tables(load_id):
+        """Every table with its rows, stamped with dlt's load id, and no content but what is to be kept.
+
+        Before any of it is left out, answers are hashed, if `hashes` are given.
+        """
+        tables = self._rows.tables(load_id)
+        for table, rows in with_answers(tables, self.hashes) if self.hashes else tables:
             yield table, treated(table, rows, self._policy, self._purged)
 
     def held(self, ids: Iterable[str]) -> dict[str, Held]:

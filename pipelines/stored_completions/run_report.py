@@ -8,12 +8,13 @@ from stored_completions.billing.bill import Bill
 from stored_completions.client import Traffic
 from stored_completions.deletions import Relisted
 from stored_completions.errors import Stopped, StoredCompletionsError
+from stored_completions.messages.rounds import MessageCounts
 from stored_completions.rounds import Counts
 from stored_completions.walk import Walk
 
 TO_THE_END = ("done", "nothing_new")
 """The outcomes of a run that read to the end of the list."""
-_OURS = ("counts", "failure", "has_loaded")
+_OURS = ("counts", "messages", "failure", "has_loaded")
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Report:
     newest_created_at: datetime | None = None
     possibly_incomplete_seconds: list[int] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    messages: MessageCounts = field(default_factory=MessageCounts)
     billing: Bill | None = None
     relisted: Relisted | None = None
     failure: StoredCompletionsError | None = None
@@ -48,8 +50,9 @@ class Report:
 
     @property
     def has_written(self) -> bool:
-        """Whether it wrote anything at all, completions or the bill."""
-        return self.has_loaded or (self.billing is not None and self.billing.has_written)
+        """Whether it wrote anything at all: completions, messages or the bill."""
+        has_bill = self.billing is not None and self.billing.has_written
+        return self.has_loaded or self.messages.has_something or has_bill
 
     def count(self, traffic: Traffic) -> None:
         """Adds what a client has done."""
@@ -64,7 +67,7 @@ class Report:
         self.possibly_incomplete_seconds = walk.incomplete
         self.to_id = cursor.position.id if cursor.position else None
         self.newest_created_at = None if cursor.newest is None else datetime.fromtimestamp(cursor.newest, UTC)
-        self.outcome = _outcome(walk, self.failure, self.has_loaded)
+        self.outcome = _outcome(walk, self.failure, self.has_loaded or self.messages.has_something)
         relisted = self.relisted.sentence(self.counts.rows_returned) if self.relisted else None
         self.detail = " ".join(filter(None, (relisted, _detail(walk, self.failure)))) or None
 
@@ -78,6 +81,7 @@ class Report:
     def row(self) -> dict[str, Any]:
         """The columns of `sync_runs`, and more."""
         row = {field.name: getattr(self, field.name) for field in fields(self)} | asdict(self.counts)
+        row |= asdict(self.messages)
         row["latest_seconds"] = self.counts.latest_seconds or None
         row["relisted"] = self.relisted.as_json() if self.relisted else None
         return {name: value for name, value in row.items() if name not in _OURS}
@@ -118,6 +122,7 @@ class Report:
                 "The API listed no completion at all: it keeps only those made with store=True, and a filter, a key "
                 "of another project or zero data retention look the same."
             )
+        said += self.messages.sentences()
         said += [self.detail] if self.detail else []
         said += [self.billing.sentence()] if self.billing else []
         behind = ": not published yet, publish_min_interval has not passed" if self.is_behind else ""

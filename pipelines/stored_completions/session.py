@@ -20,6 +20,8 @@ from stored_completions.content import record as policies
 from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
 from stored_completions.loading import Loading
+from stored_completions.messages.hashes import Hashes
+from stored_completions.messages.keys import hash_key
 from stored_completions.prices.overrides import NONE, Overrides
 from stored_completions.progress import Watcher
 from stored_completions.publishing import mark_unpublished, prepare, publish
@@ -55,8 +57,10 @@ class Session:
         publish_min_interval: int = 0,
         policy: Policy = KEPT,
         change_policy: bool = False,
+        content_key: str | None = None,
     ) -> None:
-        """`publish_min_interval` in seconds; `change_policy` lets `policy` keep more than the recorded one."""
+        """`publish_min_interval` in seconds; `change_policy` lets `policy` keep more than the recorded one;
+        without a `content_key` the warehouse makes a key of its own for hashes."""
         self.files = files
         self.turn = Lock()
         self.notes = journal.read(files)
@@ -66,8 +70,10 @@ class Session:
         self._watcher = watcher
         self._prices = prices
         self._publish_min_interval = publish_min_interval
-        self._policy = policy
+        self.policy = policy
         self._change_policy = change_policy
+        self._content_key = content_key
+        self._hashes: Hashes | None = None
         self._reading: duckdb.DuckDBPyConnection | None = None
         self._loading: Loading | None = None
         self._has_published = False
@@ -102,6 +108,7 @@ class Session:
     def load(self, key: str, round_: Round, report: Report) -> None:
         """Loads a round and its cursor."""
         loading = self.write()
+        round_.hashes = self.hashes()
         loading.load(key, round_)
         self.store = Store(loading.connection)
         self.mark(report)
@@ -120,12 +127,25 @@ class Session:
                 self._reading = None
             self._loading = Loading(self.files)
             self.store = Store(self._loading.connection)
-            policies.record(self._loading.connection, self._policy, datetime.now(UTC))
+            policies.record(self._loading.connection, self.policy, datetime.now(UTC))
         return self._loading
+
+    def hashes(self) -> Hashes:
+        """What hashes messages and answers, with the key of this warehouse."""
+        if self._hashes is None:
+            key = hash_key(self.write().connection, self._content_key, datetime.now(UTC))
+            self._hashes = Hashes(key)
+        return self._hashes
+
+    def publish_meanwhile(self) -> None:
+        """Lets analysts see what is loaded already, where the rest takes long."""
+        if self._must_publish():
+            self._publish()
+            mark_unpublished(self.files)
 
     def finish(self, ended: Sequence[Ended]) -> None:
         """Notes the runs where they belong, and publishes what changed."""
-        if not self.store.is_empty and policies.is_new(self.store.connection, self._policy):
+        if not self.store.is_empty and policies.is_new(self.store.connection, self.policy):
             self.write()
         if any(run.report.has_written for run in ended):
             self._enter(ended)
@@ -195,10 +215,10 @@ class Session:
     def _check_policy(self) -> None:
         """Raises UsageError unless the sync may store what it is told to; says it when that is new."""
         if not self._change_policy:
-            policies.check(self._reading, self._policy)
-        if not self.store.is_empty and policies.is_new(self._reading, self._policy):
+            policies.check(self._reading, self.policy)
+        if not self.store.is_empty and policies.is_new(self._reading, self.policy):
             self._watcher.say(
-                f"The content policy is {policies.described(self._policy.said())} from now on. What was read before "
+                f"The content policy is {policies.described(self.policy.said())} from now on. What was read before "
                 f"stays as it was stored: `stored-completions purge` erases it."
             )
 

@@ -26,6 +26,8 @@ _OWN_TABLES = (
     " organization varchar, first_synced_at timestamp with time zone, last_synced_at timestamp with time zone,"
     " covered_from timestamp with time zone, relisted_at timestamp with time zone,"
     " listed_from timestamp with time zone)",
+    "create table if not exists chat.hash_keys"
+    " (key_check varchar, salt varchar, first_used_at timestamp with time zone)",
 )
 
 

@@ -24,6 +24,7 @@ from stored_completions.content.policy import Policy
 from stored_completions.cursor import Cursor
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
 from stored_completions.full import FullRelist
+from stored_completions.messages.syncing import MessageSync
 from stored_completions.prices import overrides as price_overrides
 from stored_completions.progress import Quiet, Watcher, side_by_side
 from stored_completions.rate_budget import RateBudget
@@ -106,6 +107,7 @@ def sync_all(
             publish_min_interval=interval,
             policy=policy,
             change_policy=change_policy,
+            content_key=first.content_key,
         )
         shared = (bounds or Bounds()).shared_by(len(accounts))
         watchers = side_by_side(heard, [each.source for each in accounts])
@@ -235,10 +237,26 @@ class _Run:
             walk = Walk(cursor, self._settings.pace, int(self._now.timestamp()))
             self.report.from_id = walk.from_id
             try:
-                self.report.failure = self._drain(client, walk)
+                self.report.failure = self._drain(client, walk) or self._read_messages(client)
             finally:
                 self.report.count(client.traffic)
         self.report.end(walk)
+
+    def _read_messages(self, client: Client) -> StoredCompletionsError | None:
+        """Reads input messages, if that is wanted."""
+        if self._settings.messages is None:
+            return None
+        reading = MessageSync(
+            self._settings.messages,
+            self.report.source,
+            self._settings.query,
+            self._session,
+            self._stop,
+            self._watcher,
+            self._bounds,
+        )
+        self.report.messages = reading.counts
+        return reading.run(client)
 
     def _read_bill(self) -> None:
         """Reads the organization's bill, if that is wanted and nothing went wrong before."""
@@ -259,7 +277,7 @@ class _Run:
             self._settings.patience,
             sleep=self._stop.sleep,
             on_retry=self._watcher.say,
-            budget=RateBudget(),
+            budget=RateBudget(self._settings.requests_per_second),
         )
 
     def _drain(self, client: Client, walk: Walk) -> StoredCompletionsError | None:

@@ -271,6 +271,9 @@ rows_late         bigint     new ones that were stored behind the cursor
 latest_seconds    bigint     how far behind the newest completion known the latest of them was created; NULL: none was late
 lookback_seconds  bigint     the long look-back: how late a completion may be and is still found
 rows_quarantined  bigint     objects set aside in quarantine
+messages_synced   bigint     completions whose input messages were read, none and no longer there included
+messages_loaded   bigint     input messages loaded
+messages_failed   bigint     completions whose input messages could not be read; the next run tries them again
 outcome           text       running, done, nothing_new, stopped, failed or interrupted
 detail            text       a sentence: what stopped it, which seconds may be incomplete
 """,
@@ -396,7 +399,7 @@ content_parts  json    its parts where it was sent in parts: text, images, audio
 tool_calls     json    tool calls of an earlier answer that was sent again
 tool_call_id   text    the call that a tool's message answers
 extra          json    every field without a column of its own, and values their column cannot hold
-message_hash   text    keyed hash of the message, ids aside; of an answer sent again it is choices.answer_hash
+message_hash   text    keyed hash of the message, ids aside; as choices.answer_hash; NULL: an assistant says nothing
 history_hash   text    keyed hash of all messages before it, as prompts.prompt_hash; NULL for the first
 """,
 )
@@ -491,6 +494,17 @@ read_at     timestamp  when that was
 """,
 )
 
+HASH_KEYS = _own_table(
+    "hash_keys",
+    "A key that hashes of messages and answers were made with; several: threads do not go on from one to the next.",
+    "key_check",
+    """
+key_check      text       tells the key, and does not give it away
+salt           text       the key itself where the warehouse made it; NULL: the configured content_key, kept nowhere
+first_used_at  timestamp  when a sync first used it
+""",
+)
+
 TABLES: tuple[Table, ...] = (
     COMPLETIONS,
     CHOICES,
@@ -517,6 +531,7 @@ REFERENCE_TABLES: tuple[Table, ...] = (
     PROMPTS,
     ATTACHMENTS,
     *BILLING_TABLES,
+    HASH_KEYS,
 )
 """What no page of completions brings: written outside its rounds."""
 

@@ -78,6 +78,7 @@ _DECLARED = {
         exempt    completion_id
         messages  prompt_hash system_prompt_hash
     """,
+    "hash_keys": "exempt  key_check salt",
     "attachments": """
         exempt    sha256 media_type
         messages  data
@@ -132,7 +133,8 @@ def undeclared(table: Table) -> list[str]:
 
 
 HASHES = frozenset("answer_hash message_hash history_hash prompt_hash system_prompt_hash".split())
-"""Keyed hashes of content already: they are NULL where it is dropped, and else stay."""
+"""Keyed hashes of content already: they stay, but where the content is dropped and the warehouse's own key could
+tell it: then they are NULL."""
 JSON_TEXT = frozenset(("arguments", "function_call_arguments"))
 """Text that its readers take for JSON: what stands in place of it must be JSON too."""
 

@@ -41,17 +41,19 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Policy:
-    """`levels` by group, `logprobs` all, tokens (none of the alternatives) or none; `key` only for hashes."""
+    """`levels` by group, `logprobs` all, tokens (none of the alternatives) or none; `key` only for hashes,
+    `has_key` whether one is configured all the same: hashes of messages are then made with it."""
 
     levels: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(GROUPS, KEEP))
     logprobs: str = ALL
     key: bytes = field(default=b"", repr=False)
+    has_key: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
+        if (self.hashes or self.has_key) and len(self.key) < _SHORTEST_KEY:
+            raise UsageError(_no_key(self.key))
         if not self.hashes:
             object.__setattr__(self, "key", b"")
-        elif len(self.key) < _SHORTEST_KEY:
-            raise UsageError(_no_key(self.key))
 
     @property
     def keeps_all(self) -> bool:
@@ -127,7 +129,7 @@ def policy(said: Iterable[Any], logprobs: str | None, key: str | None) -> Policy
     wanted = (logprobs or KEPT.logprobs).lower()
     if wanted not in LOGPROBS:
         raise UsageError(f"logprobs is {wanted!r}, but it must be one of {', '.join(LOGPROBS)}.")
-    return Policy(found, wanted, (key or "").encode())
+    return Policy(found, wanted, (key or "").encode(), has_key=bool(key))
 
 
 def is_comparable(one: str | None, other: str) -> bool:

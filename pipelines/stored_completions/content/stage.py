@@ -72,7 +72,7 @@ def _change(policy: Policy, table: Table, column: Column) -> Change | None:
     if group == EXTRA:
         return documents.extra(policy, table.name)
     level = policy.level(GROUPS if group == WHOLE else (group,))
-    if level == KEEP or (level == HASH and column.name in HASHES):
+    if level == KEEP or (column.name in HASHES and (level == HASH or policy.has_key)):
         return None
     return _in_place(policy, level, column)
 

@@ -110,7 +110,8 @@ class Api:
         return answers.deleted(completion_id)
 
     def _messages(self, request: Request, rules: Rules, completion_id: str) -> Answer:
-        return listing.list_messages(stored_messages(self._row(completion_id)), request.query, rules)
+        stored = stored_messages(self._row(completion_id), with_answers=rules.list_answers)
+        return listing.list_messages(stored, request.query, rules)
 
     def _row(self, completion_id: str) -> Row:
         row = self._account.row(completion_id, self._clock.now())

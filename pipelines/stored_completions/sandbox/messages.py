@@ -10,9 +10,11 @@ from .rows import Message, Row
 _PART: dict[str, Any] = {"type": "text", "text": None, "image_url": None, "input_audio": None, "file": None}
 
 
-def stored_messages(row: Row) -> list[Item]:
-    """A row's input messages with their ids, `<completion id>-<n>`."""
-    sent = row.messages() if callable(row.messages) else row.messages or []
+def stored_messages(row: Row, *, with_answers: bool = False) -> list[Item]:
+    """A row's input messages with their ids, `<completion id>-<n>`; its answers after them if wanted."""
+    sent = list(row.messages() if callable(row.messages) else row.messages or [])
+    if with_answers:
+        sent += [choice["message"] for choice in json.loads(row.body).get("choices") or []]
     stored = [_stored(message, f"{row.id}-{number}") for number, message in enumerate(sent)]
     return [(message["id"], json.dumps(message).encode()) for message in stored]
 

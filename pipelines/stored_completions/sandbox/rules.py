@@ -33,6 +33,7 @@ class Rules:
     ignore_after  every page is the first
     admin_key     the only key that may read the organization's usage and costs; None: any sk-admin...
     grouping      by "all" that a repeated group_by names, or as servers that know no repeats by the "last"
+    list_answers  a completion's answers are listed after its input messages, as OGX does
     date_header   whether answers carry the sandbox clock as Date
     """
 
@@ -46,6 +47,7 @@ class Rules:
     ignore_after: bool = False
     admin_key: str | None = None
     grouping: Grouping = "all"
+    list_answers: bool = False
     date_header: bool = True
 
     def __post_init__(self) -> None:

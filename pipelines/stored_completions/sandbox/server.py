@@ -3,8 +3,8 @@
 import socket
 import struct
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +34,7 @@ class Sandbox:
 
     requests  every API request so far: (method, path, query); control requests are not among them
     rules     how lists behave, see Rules; may be replaced while it runs
+    busiest   most requests that were under way at once
     """
 
     def __init__(
@@ -53,6 +54,9 @@ class Sandbox:
         self.rules = Rules(**rules)
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.verbose = verbose
+        self.busiest = 0
+        self._under_way = 0
+        self._counting = Lock()
         self.stopping = Event()
         self.numbers = count()
         self._api = Api(self.account, self.clock, seed)
@@ -104,8 +108,20 @@ class Sandbox:
             return control(self, request), Fault.none()
         self.requests.append((request.method, request.path, request.query))
         fault = self.faults.take(request.path)
-        self.stopping.wait(self.rules.latency + fault.delay)
-        return fault.answer or self._api.answer(request, self.rules), fault
+        with self._one_more():
+            self.stopping.wait(self.rules.latency + fault.delay)
+            return fault.answer or self._api.answer(request, self.rules), fault
+
+    @contextmanager
+    def _one_more(self) -> Iterator[None]:
+        with self._counting:
+            self._under_way += 1
+            self.busiest = max(self.busiest, self._under_way)
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._under_way -= 1
 
 
 class _Server(ThreadingHTTPServer):

@@ -1,0 +1,503 @@
+"""Input messages through the real thing: each exactly once, exactly as listed, whatever comes in between."""
+
+import base64
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rebuild import normal, unescape
+from stored_completions.errors import AccessError, ServiceError, Stopped
+from stored_completions.rounds import Bounds
+from stored_completions.sandbox import Account, Fault, Sandbox
+from stored_completions.sandbox.messages import stored_messages
+from stored_completions.stop import Stop
+from synced import NOW, Heard, assert_exact, assert_sound, one, rows, serving, synced
+
+FEW = Bounds(messages=7)
+OLD = NOW - 500
+
+Message = dict[str, Any]
+
+COLUMNS = ("role", "name", "content", "content_parts", "tool_calls", "tool_call_id", "extra")
+
+
+def completion(id_: str, *, created: int = OLD, answer: Any = "Yes.", **fields: Any) -> dict[str, Any]:
+    message = answer if isinstance(answer, dict) else {"role": "assistant", "content": answer}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    return {"id": id_, "object": "chat.completion", "created": created, "choices": choices, **fields}
+
+
+def asked(text: str) -> list[Message]:
+    return [{"role": "user", "content": text}]
+
+
+def account_of(*prompts: list[Message], **fields: Any) -> Account:
+    """Completions `c0`, `c1`, ... with these messages, a second apart."""
+    account = Account()
+    for number, messages in enumerate(prompts):
+        account.add(completion(f"c{number}", created=OLD + number, **fields), messages=messages)
+    return account
+
+
+def loaded(folder: Path) -> dict[str, list[Message]]:
+    """The messages of each completion that was asked for them, put together again from their rows."""
+    columns = ", ".join(COLUMNS)
+    found: dict[str, list[Message]] = {
+        id_: []
+        for (id_,) in rows(
+            folder, "select completion_id from chat.completions where messages_synced_at is not null"
+        )
+    }
+    for id_, index, message_id, *values in rows(
+        folder,
+        f"select completion_id, message_index, message_id, {columns} from chat.messages"
+        " order by completion_id, message_index",
+    ):
+        assert index == len(found[id_])
+        row = dict(zip(COLUMNS, values, strict=True))
+        extra = unescape(json.loads(row.pop("extra") or "{}"))
+        row |= {name: row[name] and json.loads(row[name]) for name in ("content_parts", "tool_calls")}
+        found[id_].append({"id": message_id, **row, **extra})
+    return found
+
+
+def listed(account: Account) -> dict[str, list[Message]]:
+    """What the API lists of each completion."""
+    stored = {id_: account.row(id_, NOW * 2) for id_ in account.ids()}
+    return {id_: [json.loads(body) for _, body in stored_messages(row)] for id_, row in stored.items() if row}
+
+
+def assert_messages(folder: Path, account: Account) -> None:
+    expected = {id_: normal(messages) for id_, messages in listed(account).items()}
+    assert {id_: normal(messages) for id_, messages in loaded(folder).items()} == expected
+    assert_sound(folder)
+
+
+def requests(sandbox: Sandbox) -> Counter[str]:
+    """How often each completion was asked for its messages."""
+    paths = [path for _, path, _ in sandbox.requests if path.endswith("/messages")]
+    return Counter(path.split("/")[-2] for path in paths)
+
+
+@pytest.fixture(scope="module")
+def company() -> Account:
+    return Account.generate(150)
+
+
+@pytest.fixture(scope="module")
+def folder(company: Account, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with messages, loaded in many rounds; tests only read it."""
+    folder = tmp_path_factory.mktemp("messages")
+    with serving(company) as sandbox:
+        report = synced(sandbox, folder, messages=True, bounds=Bounds(messages=40))
+        assert report.messages.messages_synced == 150
+        assert set(requests(sandbox).values()) == {1}
+    return folder
+
+
+def test_messages_are_the_accounts(folder: Path, company: Account) -> None:
+    assert_messages(folder, company)
+    assert_exact(folder, company)
+
+
+def test_the_run_says_what_was_read(folder: Path, company: Account) -> None:
+    number = sum(map(len, listed(company).values()))
+    run = rows(
+        folder, "select outcome, messages_synced, messages_loaded, messages_failed from chat.sync_runs"
+    )
+    assert run == [("done", 150, number, 0)]
+
+
+def test_children_have_the_day_of_their_completion(folder: Path) -> None:
+    for table in ("messages", "prompts"):
+        wrong = f"chat.{table} as child join chat.completions using (completion_id)"
+        assert (
+            one(
+                folder,
+                f"select count(*) from {wrong} where child.created_date is distinct from completions.created_date",
+            )
+            == 0
+        )
+
+
+def test_a_prompt_is_the_history_of_all_its_messages(folder: Path) -> None:
+    """Whoever continues a completion has its prompt's hash, and its answer's, among his own."""
+    continued = rows(
+        folder,
+        "select count(*), count(distinct messages.completion_id || messages.message_index)"
+        " from chat.messages join chat.prompts on prompts.prompt_hash = messages.history_hash"
+        " join chat.choices on choices.completion_id = prompts.completion_id"
+        " and choices.answer_hash = messages.message_hash where messages.role = 'assistant'",
+    )
+    answers = one(folder, "select count(*) from chat.messages where role = 'assistant'")
+    assert answers > 20
+    assert continued[0][1] == answers
+
+
+# Asked for once
+
+
+def test_nothing_is_asked_for_twice(tmp_path: Path) -> None:
+    account = account_of(asked("One?"), [], asked("Three?"))
+    with serving(account) as sandbox:
+        assert synced(sandbox, tmp_path, messages=True).messages.messages_loaded == 2
+        again = synced(sandbox, tmp_path, messages=True)
+        assert (again.outcome, again.published) == ("nothing_new", False)
+        assert requests(sandbox) == {"c0": 1, "c1": 1, "c2": 1}
+        account.add(completion("new", created=NOW - 5), messages=asked("Four?"))
+        report = synced(sandbox, tmp_path, messages=True)
+        assert (report.counts.rows_new, report.messages.messages_loaded) == (1, 1)
+        assert requests(sandbox) == {"c0": 1, "c1": 1, "c2": 1, "new": 1}
+    assert_messages(tmp_path, account)
+    assert one(tmp_path, "select count(*) from chat.prompts") == 3
+
+
+def test_messages_are_read_only_where_they_are_wanted(tmp_path: Path) -> None:
+    with serving(account_of(asked("One?"))) as sandbox:
+        synced(sandbox, tmp_path)
+        assert requests(sandbox) == {}
+    assert one(tmp_path, "select count(*) from chat.messages") == 0
+    assert one(tmp_path, "select count(messages_synced_at) from chat.completions") == 0
+
+
+def test_the_filter_counts_for_messages_too(tmp_path: Path) -> None:
+    account = account_of(asked("One?"), metadata={"team": "a"}, model="m")
+    account.add(completion("b", metadata={"team": "b"}, model="m"), messages=asked("Two?"))
+    account.add(completion("n", metadata={"team": "a"}, model="n"), messages=asked("Three?"))
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path)
+        synced(sandbox, tmp_path, messages=True, model="m", metadata=["team=a"])
+        assert requests(sandbox) == {"c0": 1}
+
+
+def test_a_run_is_bounded_and_the_next_goes_on_oldest_first(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(30)])
+    with serving(account) as sandbox:
+        first = synced(sandbox, tmp_path, messages=True, max_messages=12, bounds=FEW)
+        assert first.messages.messages_synced == 12
+        assert set(requests(sandbox)) == {f"c{number}" for number in range(12)}
+        synced(sandbox, tmp_path, messages=True, bounds=FEW)
+        assert set(requests(sandbox).values()) == {1}
+    assert_messages(tmp_path, account)
+
+
+def test_a_completion_that_is_gone_is_not_asked_for_again(tmp_path: Path) -> None:
+    account = Account()
+    for number in range(2):
+        account.add(completion(f"c{number}", created=1_700_000_000 + number), messages=asked("?"))
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path)
+        account.delete("c0")
+        report = synced(sandbox, tmp_path, messages=True)
+        assert (report.messages.messages_synced, report.messages.messages_failed) == (2, 0)
+        synced(sandbox, tmp_path, messages=True)
+        assert requests(sandbox) == {"c0": 1, "c1": 1}
+    assert loaded(tmp_path).keys() == {"c0", "c1"}
+    assert one(tmp_path, "select string_agg(completion_id) from chat.prompts") == "c1"
+
+
+def test_a_404_right_after_the_completion_is_not_believed(tmp_path: Path) -> None:
+    account = Account()
+    account.add(completion("young", created=int(time.time()) - 2), messages=asked("One?"))
+    with serving(account, now=time.time()) as sandbox:
+        sandbox.faults.extend([Fault.status(404).on("/young/messages"), Fault.status(404).on("/young")])
+        report = synced(sandbox, tmp_path, messages=True)
+        assert (report.outcome, report.messages.messages_failed) == ("done", 1)
+        assert synced(sandbox, tmp_path, messages=True).messages.messages_synced == 1
+    assert_messages(tmp_path, account)
+
+
+# What fails
+
+
+def test_one_that_fails_is_no_reason_to_leave_out_the_others(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(20)])
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path)
+        sandbox.faults.extend([Fault.status(404).on("/c3/messages"), Fault.status(500).on("/c5/messages")])
+        report = synced(sandbox, tmp_path, messages=True, max_attempts=1, bounds=FEW)
+        assert (report.outcome, report.messages.messages_synced, report.messages.messages_failed) == (
+            "done",
+            18,
+            2,
+        )
+        assert "Those of 2 could not be read" in " ".join(report.sentences())
+        assert loaded(tmp_path).keys() == set(account.ids()) - {"c3", "c5"}
+        again = synced(sandbox, tmp_path, messages=True)
+        assert (again.messages.messages_synced, again.messages.messages_failed) == (2, 0)
+        assert set(requests(sandbox).values()) == {1, 2}
+    assert_messages(tmp_path, account)
+
+
+def test_a_server_without_messages_is_not_asked_on_and_on(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(60)])
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path)
+        sandbox.faults.extend([Fault.status(404).on("/messages")] * 60)
+        with pytest.raises(
+            ServiceError, match=r"10 completions in a row could not be read.*may not store them"
+        ):
+            synced(sandbox, tmp_path, messages=True)
+        assert sum(requests(sandbox).values()) < 30
+        sandbox.faults.clear()
+        synced(sandbox, tmp_path, messages=True)
+    assert_messages(tmp_path, account)
+    assert rows(tmp_path, "select outcome, messages_synced from chat.sync_runs order by started_at") == [
+        ("done", 0),
+        ("failed", 0),
+        ("done", 60),
+    ]
+
+
+def test_a_key_without_the_permission_ends_it_and_keeps_what_was_read(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(20)])
+    with serving(account) as sandbox:
+        sandbox.faults.extend([Fault.none().on("/messages")] * 11 + [Fault.status(403).on("/messages")])
+        with pytest.raises(AccessError):
+            synced(sandbox, tmp_path, messages=True, bounds=FEW, in_flight=1)
+        assert len(loaded(tmp_path)) == 11
+        synced(sandbox, tmp_path, messages=True)
+    assert_messages(tmp_path, account)
+
+
+def test_a_wish_to_stop_keeps_what_was_read(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(40)])
+    stop = Stop()
+
+    class Stopping(Heard):
+        def messages(self, done: int, total: int) -> None:
+            super().messages(done, total)
+            if done == 15:
+                stop(signal.SIGTERM, None)
+
+    watcher = Stopping()
+    with serving(account) as sandbox:
+        with pytest.raises(Stopped):
+            synced(sandbox, tmp_path, messages=True, stop=stop, watcher=watcher, bounds=FEW)
+        assert watcher.read[0] == (1, 40)
+        assert 15 <= len(loaded(tmp_path)) < 40
+        synced(sandbox, tmp_path, messages=True)
+        assert set(requests(sandbox).values()) == {1}
+    assert_messages(tmp_path, account)
+
+
+# Several at a time, at a rate that the server bears
+
+
+def test_eight_requests_are_in_flight(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(64)])
+    with serving(account, latency=0.05) as sandbox:
+        synced(sandbox, tmp_path, messages=True)
+        assert sandbox.busiest == 8
+
+
+def test_a_refusal_holds_back_all_and_loses_nothing(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(30)])
+    with serving(account) as sandbox:
+        sandbox.faults.extend([Fault.none().on("/messages")] * 12)
+        sandbox.faults.extend([Fault.rate_limited(retry_after_ms=50).on("/messages")] * 4)
+        report = synced(sandbox, tmp_path, messages=True)
+        assert report.retries == 4
+        assert report.messages.messages_failed == 0
+    assert_messages(tmp_path, account)
+
+
+# Odd messages
+
+
+def test_every_page_is_read(tmp_path: Path) -> None:
+    long = [{"role": "user", "content": f"{number}"} for number in range(250)]
+    account = account_of(long, long[:100], long[:99])
+    for name, rules in (("refused", {"max_limit": 30}), ("omitted", {"has_more": "omitted"})):
+        folder = tmp_path / name
+        folder.mkdir()
+        with serving(account, **rules) as sandbox:
+            synced(sandbox, folder, messages=True)
+        assert_messages(folder, account)
+
+
+def test_pages_that_repeat_for_ever_are_a_failure(tmp_path: Path) -> None:
+    account = account_of([{"role": "user", "content": f"{number}"} for number in range(250)], asked("?"))
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path)
+        sandbox.rules = type(sandbox.rules)(ignore_after=True, has_more="full_pages")
+        report = synced(sandbox, tmp_path, messages=True)
+        assert (report.messages.messages_synced, report.messages.messages_failed) == (1, 1)
+        assert requests(sandbox) == {"c0": 2, "c1": 1}
+
+
+ODD: list[Message] = [
+    {"role": "user", "content": "half of a \ud83d", "name": "\udc00"},
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "t", "type": "function", "function": {}}]},
+    {"role": "tool", "content": "42", "tool_call_id": "t", "vendor": {"n": 123456789012345678901234567890}},
+    {"role": "user", "content": {"not": "text"}, "name": 7},
+    {"role": "user", "content": "NUL \x00 and 'quotes' \"too\"; drop table chat.messages; --"},
+    {"role": None, "content": ""},
+    {"content": [{"type": "text", "text": "half \ud83d"}, {"type": "file", "file": {"file_id": "f"}}]},
+    {"role": "user", "content": "x" * 1_000_000},
+]
+
+
+def test_nothing_of_a_message_is_lost(tmp_path: Path) -> None:
+    account = account_of(ODD, [{"role": "user", "content": "a", "id": 5, "x$escaped": [1.50, "\ud83d"]}])
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path, messages=True)
+    assert_messages(tmp_path, account)
+
+
+def test_what_is_no_message_is_set_aside_whole(tmp_path: Path) -> None:
+    body = '{"object":"list","data":[{"role":"user","content":"a"}, "b", "b", 3],"has_more":false}'
+    with serving(account_of([])) as sandbox:
+        sandbox.faults.extend([Fault.status(200, json.loads(body)).on("/messages")])
+        synced(sandbox, tmp_path, messages=True)
+    assert [message["content"] for message in loaded(tmp_path)["c0"]] == ["a"]
+    assert rows(tmp_path, "select sha256, source, body from chat.quarantine order by body") == [
+        (sha256(text.encode()).hexdigest(), "default", text) for text in ('"b"', "3")
+    ]
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+def test_answers_that_are_listed_are_not_messages(tmp_path: Path, answers: int) -> None:
+    """Also where an earlier answer is the same as the last one, and only all of them are left out."""
+    same = [*asked("Sure?"), {"role": "assistant", "content": "Yes."}, *asked("Really?")]
+    account = Account()
+    choices = [
+        {"index": number, "message": {"role": "assistant", "content": f"Yes.{number or ''}"}}
+        for number in range(answers)
+    ]
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    account.add(completion("a", choices=choices), messages=same)
+    account.add(
+        completion("b", answer={"role": "assistant", "content": None, "tool_calls": [call]}),
+        messages=asked("Call!"),
+    )
+    with serving(account, list_answers=True) as sandbox:
+        synced(sandbox, tmp_path, messages=True)
+    assert_messages(tmp_path, account)
+    assert rows(tmp_path, "select message_count from chat.prompts order by completion_id") == [(3,), (1,)]
+
+
+def test_an_assistants_last_word_that_is_no_answer_stays(tmp_path: Path) -> None:
+    account = account_of([*asked("Write on"), {"role": "assistant", "content": "Once upon"}])
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path, messages=True)
+    assert_messages(tmp_path, account)
+
+
+# Images
+
+
+PIXEL = b"\x89PNG" + bytes(range(256)) * 4
+URL = f"data:image/png;base64,{base64.b64encode(PIXEL).decode()}"
+DIGEST = sha256(PIXEL).hexdigest()
+
+
+def with_images() -> Account:
+    parts = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": URL, "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "https://pictures.example/1.png"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJD"}},
+        {"type": "image_url", "image_url": {"url": "data:image/gif;base64,QUJ="}},
+    ]
+    return account_of([{"role": "user", "content": parts}], [{"role": "user", "content": parts[:2]}])
+
+
+@contextmanager
+def with_setting(folder: Path, images: str) -> Iterator[Account]:
+    account = with_images()
+    with serving(account) as sandbox:
+        synced(sandbox, folder, messages=True, images=images)
+    yield account
+
+
+def urls(folder: Path) -> list[Any]:
+    """What stands in the place of each URL and file of the first completion."""
+    parts = loaded(folder)["c0"][0]["content_parts"]
+    return [
+        part["image_url"]["url"] if part["image_url"] else part["file"]["file_data"] for part in parts[1:]
+    ]
+
+
+def test_images_can_be_kept_once(tmp_path: Path) -> None:
+    with with_setting(tmp_path, "once") as account:
+        pass
+    kept = rows(tmp_path, "select sha256, media_type, data from chat.attachments order by media_type")
+    assert kept == [
+        (sha256(b"ABC").hexdigest(), "application/pdf", b"ABC"),
+        (DIGEST, "image/png", PIXEL),
+    ]
+    assert urls(tmp_path) == [
+        f"data:image/png;sha256,{DIGEST}",
+        "https://pictures.example/1.png",
+        f"data:application/pdf;sha256,{kept[0][0]}",
+        "data:image/gif;base64,QUJ=",
+    ]
+    text = json.dumps(loaded(tmp_path))
+    for digest, _, data in kept:
+        text = text.replace(f";sha256,{digest}", f";base64,{base64.b64encode(data).decode()}")
+    assert normal(json.loads(text)) == normal(listed(account))
+
+
+def test_images_can_be_dropped(tmp_path: Path) -> None:
+    with with_setting(tmp_path, "drop"):
+        pass
+    assert urls(tmp_path) == [
+        f"data:image/png;dropped,{len(PIXEL)}",
+        "https://pictures.example/1.png",
+        "data:application/pdf;dropped,3",
+        "data:image/gif;dropped,2",
+    ]
+    assert one(tmp_path, "select count(*) from chat.attachments") == 0
+
+
+# What stays
+
+
+def test_a_completion_that_is_replaced_keeps_its_messages(tmp_path: Path) -> None:
+    account = account_of(asked("One?"), asked("Two?"))
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path, messages=True)
+        before = rows(tmp_path, "select completion_id, messages_synced_at from chat.completions order by 1")
+        account.update_metadata("c0", {"team": "a"})
+        report = synced(sandbox, tmp_path, messages=True)
+        assert (report.counts.rows_changed, report.messages.messages_synced) == (1, 0)
+    assert (
+        rows(tmp_path, "select completion_id, messages_synced_at from chat.completions order by 1") == before
+    )
+    assert_messages(tmp_path, account)
+    assert one(tmp_path, "select count(answer_hash) from chat.choices") == 2
+
+
+def test_the_walk_goes_on_where_a_run_that_read_only_messages_left_it(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(300)])
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path)
+        sandbox.clock.advance(100_000)
+        assert synced(sandbox, tmp_path, messages=True).messages.messages_synced == 300
+        assert synced(sandbox, tmp_path).counts.rows_seen == 1
+
+
+def test_what_takes_long_is_published_meanwhile(tmp_path: Path) -> None:
+    account = account_of(*[asked(f"{number}?") for number in range(20)])
+    seen: list[int] = []
+
+    class Looking(Heard):
+        def messages(self, done: int, total: int) -> None:
+            if done % 7 == 1:
+                seen.append(one(tmp_path, "select count(messages_synced_at) from chat.completions"))
+
+    with serving(account) as sandbox:
+        bounds = Bounds(messages=7, publish_every=0)
+        report = synced(sandbox, tmp_path, messages=True, watcher=Looking(), bounds=bounds, in_flight=1)
+    assert seen == [0, 7, 14]
+    assert report.published
+    assert_messages(tmp_path, account)
