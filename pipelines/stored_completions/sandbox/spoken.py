@@ -126,7 +126,7 @@ def tool_calls(thread: Thread, turn: int, dice: Random) -> Spoken:
 
 
 def broken_tool_call(thread: Thread, turn: int, dice: Random) -> Spoken:
-    """Arguments that are cut off, or were never JSON."""
+    """Arguments that are cut off, were never JSON, or do not fit what the tool declares."""
     call = _call(thread, dice)
     call["function"]["arguments"] = dice.choice(tools.BROKEN_ARGUMENTS)
     return _calls(thread, [call], dice)

@@ -69,8 +69,8 @@ STATEMENTS = (
 BROKEN_ARGUMENTS = (
     '{"order_number": "A-20417", "with_lines": tr',
     '{"article": "oak desk", "warehouse": ',
-    "order A-31188, please",
+    '{"order_number": 31188, "date": "2026-11-24", "hour": "nine", "floor": 0}',
     "",
     "{'date': '2026-11-24', 'hour': 9}",
-    '{"title": "Parcel arrived open"} }',
+    '{"title": "Parcel arrived open"}',
 )
