@@ -42,7 +42,7 @@ SDIST_FILES = {
     "constraints.txt",
     "pyproject.toml",
 }
-SDIST_FOLDERS = ("bench", "reference", "pipelines", "sql", "tests")
+SDIST_FOLDERS = ("bench", "schedules", "reference", "pipelines", "sql", "tests")
 
 
 def run(*command: str | Path, cwd: Path, **env: str) -> str:
