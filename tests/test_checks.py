@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,18 @@ def overlap(table_name: str, name: str, tier: str | None, first_row: str, second
     }
 
 
+def total(key: str | None, measure: str, expected: int, found: int) -> Row:
+    relation = "marts.metadata_usage"
+    return {
+        "relation": relation, "metadata_key": key, "measure": measure, "expected": expected, "found": found
+    }  # fmt: skip
+
+
+def future(table_name: str, key: str, column_name: str) -> Row:
+    return {"table_name": table_name, "key": key, "column_name": column_name, "happens_at": LATER}
+
+
+LATER = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=25)
 TWICE: Row = {"completion_id": "a", "cost_rows": 2}
 COSTLESS: Row = {
     "completion_id": "d",
@@ -258,6 +270,27 @@ BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
             {"source": "default", "valid_from": DAY, "multiplier": 2},
             overlap("price_multipliers", "default", None, "2025-01-01", "2025-03-01"),
         ),
+    ],
+    "totals": [
+        ("metadata", {"completion_id": "b", "key": "team"}, total("team", "completions", 4, 5)),
+    ],
+    "future_times": [
+        (
+            "completions",
+            {"completion_id": "e", "source": "default", column: LATER},
+            future("completions", "e", column),
+        )
+        for column in ("first_seen_at", "last_seen_at", "deleted_at")
+    ]
+    + [
+        (
+            "completions",
+            {"completion_id": "e", "source": "default", "created_at": LATER, "created_date": LATER.date()},
+            future("completions", "e", "created_at"),
+        ),
+        ("quarantine", {"sha256": "01", "seen_at": LATER}, future("quarantine", "01", "seen_at")),
+        ("sync_runs", {"run_id": "2", "started_at": LATER}, future("sync_runs", "2", "started_at")),
+        ("sync_runs", {"run_id": "2", "finished_at": LATER}, future("sync_runs", "2", "finished_at")),
     ],
     "cost_parts": [
         ("usage", {"completion_id": "d", "prompt_tokens": 1, "completion_tokens": 1}, COSTLESS),
