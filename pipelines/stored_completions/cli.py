@@ -31,6 +31,7 @@ from stored_completions.commands.options import (
 from stored_completions.commands.prices import prices
 from stored_completions.commands.purge import purge
 from stored_completions.commands.reports import report
+from stored_completions.commands.verify import verify
 from stored_completions.errors import Stopped
 
 if TYPE_CHECKING:
@@ -433,6 +434,8 @@ def query(warehouse: Path, sql: str, output: Path | None, kind: str | None) -> N
 cli.add_command(report)
 cli.add_command(dashboard)
 cli.add_command(prices)
+cli.add_command(verify)
+cli.add_command(verify)
 cli.add_command(purge)
 
 

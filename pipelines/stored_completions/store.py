@@ -7,12 +7,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from stored_completions.client import Endpoint
 from stored_completions.completions import Known
+from stored_completions.errors import UsageError
 from stored_completions.tables import LOAD_ID, SYNC_RUNS
 
 PIPELINE = "stored_completions"
@@ -138,6 +140,16 @@ class Store:
         rows = self._rows("select base_url, project from chat.sources where source = ?", [source])
         return rows[0] if rows else None
 
+    def check_binding(self, path: Path, source: str, endpoint: Endpoint) -> None:
+        """Raises UsageError when a source of the warehouse at `path` is bound to another place than `endpoint`."""
+        bound, here = self.binding(source), (endpoint.place, endpoint.project)
+        if bound is not None and bound != here:
+            raise UsageError(
+                f"Source {source!r} of {path} was synced from {_place(*bound)}, not from {_place(*here)}: mixing two "
+                f"accounts under one name would make its figures wrong. Name another source with --source, or another "
+                f"file with --warehouse."
+            )
+
     def last_success(self, source: str) -> datetime | None:
         """When a sync of the source last ended well and had something to write."""
         rows = self._rows(
@@ -210,3 +222,7 @@ def _all_hashes(connection: duckdb.DuckDBPyConnection) -> Sequence[int]:
 def _holds(numbers: Sequence[int], number: int) -> bool:
     at = bisect_left(numbers, number)
     return at < len(numbers) and numbers[at] == number
+
+
+def _place(base_url: str, project: str | None) -> str:
+    return f"{base_url}, project {project}" if project else base_url

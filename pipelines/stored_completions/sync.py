@@ -219,7 +219,9 @@ class _Run:
         """
         try:
             with self._session.turn:
-                self._check_binding()
+                self._session.store.check_binding(
+                    self._session.files.published, self._settings.source, self._settings.endpoint
+                )
                 self._warn_if_old()
             self._walk()
             self._read_bill()
@@ -360,18 +362,6 @@ class _Run:
     def _key(self) -> str:
         return cursor_key(self._settings.endpoint.place, self._settings.query, self._settings.source)
 
-    def _check_binding(self) -> None:
-        bound = self._session.store.binding(self._settings.source)
-        endpoint = self._settings.endpoint
-        here = (endpoint.place, endpoint.project)
-        if bound is None or bound == here:
-            return
-        raise UsageError(
-            f"Source {self._settings.source!r} of {self._session.files.published} was synced from "
-            f"{_place(*bound)}, not from {_place(*here)}: mixing two accounts under one name would make its "
-            f"figures wrong. Name another source with --source, or another file with --warehouse."
-        )
-
     def _warn_if_old(self) -> None:
         source = self._settings.source
         last = self._session.store.last_success(source)
@@ -386,7 +376,3 @@ class _Run:
                 f"The last successful sync was {days} days ago. Completions are said to be kept for 30 days: older "
                 f"ones may be gone."
             )
-
-
-def _place(base_url: str, project: str | None) -> str:
-    return f"{base_url}, project {project}" if project else base_url

@@ -51,6 +51,25 @@ def exists(connection: duckdb.DuckDBPyConnection) -> bool:
     return all(columns.get(model.name) == list(model.columns) for model in models.models("reports"))
 
 
+def stale_rows(connection: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
+    """The days of which a table has other rows than its SQL gives now, and how many differ either way."""
+    return [
+        {"relation": model.relation, "created_date": row[0], "rows_that_differ": row[1]}
+        for model in models.models("reports")
+        for row in connection.execute(_differing(model)).fetchall()
+    ]
+
+
+def _differing(model: Model) -> str:
+    now = f"(\n{model.sql}\n)"
+    return (
+        "select created_date, count(*) from ("
+        f"(select * from {model.relation} except all select * from {now})"
+        f" union all (select * from {now} except all select * from {model.relation})"
+        ") group by created_date order by created_date"
+    )
+
+
 def _create(connection: duckdb.DuckDBPyConnection, rollups: Sequence[Model]) -> None:
     connection.execute("create schema if not exists reports")
     if exists(connection) and all(

@@ -1,0 +1,206 @@
+"""The command `verify`: every check of the warehouse, and on request the API's own list beside it."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stored_completions.commands.options import source_options, until_closed, warehouse_option
+
+if TYPE_CHECKING:
+    import duckdb
+    from rich.console import Console
+
+    from stored_completions.comparing import Comparison
+    from stored_completions.config import Settings
+    from stored_completions.models import CheckResult
+
+_MOST_SHOWN = 10
+
+
+@click.command(short_help="Is the warehouse sound, and the same as the API?")
+@click.option(
+    "--against-api",
+    is_flag=True,
+    help="Also list everything at the API again, and name what is missing, edited or deleted.  [default: no]",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="As one JSON object, with at most 1,000 ids of each kind."
+)
+@source_options
+@warehouse_option
+def verify(warehouse: Path, against_api: bool, as_json: bool, **flags: Any) -> None:
+    """Run every check on the published warehouse: orphans, doubles, gaps, totals, times, cursors, reports.
+
+    A check that fails is shown with some of its rows, and the exit code is then 3. Nothing is written.
+
+    With --against-api the whole list is read again, with a request per 100 completions, and compared by id and by
+    value; what is not listed is asked for by its id. Only what a sync claims to have is judged: the time that it
+    covers, up to its last look-back. Differences exit with 3 too; `sync --full` mends them.
+
+    \b
+    Examples:
+      stored-completions verify
+      stored-completions verify --against-api --json
+    """
+    from rich.console import Console
+
+    from stored_completions import query
+    from stored_completions.errors import UsageError
+
+    given = [name for name, value in flags.items() if value not in (None, (), False)]
+    if given and not against_api:
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} says what to ask the API for: give --against-api too."
+        )
+    with query.reading(warehouse) as connection:
+        checks = _checks(connection, warehouse)
+        if not as_json:
+            with until_closed():
+                _show_checks(checks, Console(highlight=False))
+        compared = _compared(connection, warehouse, flags) if against_api else []
+    with until_closed():
+        if as_json:
+            click.echo(json.dumps(_as_json(warehouse, checks, compared), default=str))
+        else:
+            _show_compared(compared)
+    _judge(checks, compared)
+
+
+def _checks(connection: "duckdb.DuckDBPyConnection", path: Path) -> "list[CheckResult]":
+    import duckdb
+
+    from stored_completions import verify
+    from stored_completions import warehouse as files
+    from stored_completions.errors import WarehouseError
+
+    if files.published_at(connection) is None:
+        raise WarehouseError(
+            f"{path.absolute()} is a DuckDB file, but no warehouse that this program made: name another with --warehouse."
+        )
+    try:
+        return verify.checks(connection)
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise WarehouseError(
+            "This warehouse was published by another version of stored-completions, sync it once with this one: "
+            f"{str(error).splitlines()[0]}"
+        ) from None
+
+
+def _compared(
+    connection: "duckdb.DuckDBPyConnection", path: Path, flags: dict[str, Any]
+) -> "list[Comparison]":
+    from stored_completions.config import accounts
+    from stored_completions.progress import watching
+    from stored_completions.stop import stopping
+
+    with stopping() as stop, watching() as watcher:
+        return [
+            _compare(connection, path, own, watcher, stop) for own in accounts(flags, os.environ, Path.cwd())
+        ]
+
+
+def _compare(
+    connection: "duckdb.DuckDBPyConnection", path: Path, own: "Settings", watcher: Any, stop: Any
+) -> "Comparison":
+    from stored_completions import journal
+    from stored_completions.client import Client
+    from stored_completions.comparing import compare
+    from stored_completions.cursor import Cursor
+    from stored_completions.rate_budget import RateBudget
+    from stored_completions.reader import cursor_key
+    from stored_completions.store import Store
+    from stored_completions.warehouse import Files
+
+    store = Store(connection)
+    store.check_binding(path, own.source, own.endpoint)
+    state = store.state()
+    key = cursor_key(own.endpoint.place, own.query, own.source)
+    later = journal.read(Files(path.absolute())).cursors_at(state.basis)
+    cursor = Cursor.from_json(later.get(key) or state.cursors.get(key, {}))
+    with Client(
+        own.endpoint, own.patience, sleep=stop.sleep, on_retry=watcher.say, budget=RateBudget()
+    ) as client:
+        return compare(connection, client, own, cursor, watcher, stop)
+
+
+def _show_checks(checks: "Sequence[CheckResult]", console: "Console") -> None:
+    from stored_completions.tabular import draw
+
+    for check in checks:
+        if not check.failing_rows:
+            console.print(f"ok    {check.name}")
+            continue
+        rows = f"{check.failing_rows:,} row{'' if check.failing_rows == 1 else 's'}"
+        console.print(f"FAIL  {check.name}, {rows}: {check.description}", soft_wrap=True, markup=False)
+        draw(console, list(check.sample[0]), [list(row.values()) for row in check.sample])
+        if check.failing_rows > len(check.sample):
+            console.print(f"and {check.failing_rows - len(check.sample):,} more")
+
+
+def _show_compared(compared: "Sequence[Comparison]") -> None:
+    for found in compared:
+        since = f"{found.covered_from:%Y-%m-%d %H:%M:%S} to " if found.covered_from else "up to "
+        mark = "ok  " if found.is_sound else "FAIL"
+        click.echo(
+            f"{mark}  source {found.source} against the API, {since}{found.settled_at:%Y-%m-%d %H:%M:%S} UTC: "
+            f"{found.listed:,} completions listed"
+        )
+        for name, meaning, named in found.differences():
+            if named.count:
+                more = f" and {named.count - _MOST_SHOWN:,} more" if named.count > _MOST_SHOWN else ""
+                click.echo(
+                    f"      {name}: {named.count:,} {meaning}: {', '.join(named.ids[:_MOST_SHOWN])}{more}"
+                )
+        for said in _remarks(found):
+            click.echo(f"      {said}")
+
+
+def _remarks(found: "Comparison") -> list[str]:
+    """What is no difference, but worth knowing."""
+    remarks = [
+        (
+            found.not_due,
+            "listed ones are newer, or older, than what a sync claims to have so far: not judged",
+        ),
+        (found.expired, "are older than the oldest that the API lists: expired, no difference"),
+        (found.unsure, "stand in seconds that the server would not list whole, or have no time: not judged"),
+    ]
+    said = [f"{number:,} {what}." for number, what in remarks if number]
+    return said + ([f"What is here and not listed was not judged: {found.doubt}."] if found.doubt else [])
+
+
+def _as_json(path: Path, checks: "Sequence[CheckResult]", compared: "Sequence[Comparison]") -> dict[str, Any]:
+    return {
+        "warehouse": str(path.absolute()),
+        "is_sound": not any(check.failing_rows for check in checks)
+        and all(each.is_sound for each in compared),
+        "checks": [
+            {
+                "name": check.name,
+                "description": check.description,
+                "failing_rows": check.failing_rows,
+                "sample": list(check.sample),
+            }
+            for check in checks
+        ],
+        "against_api": [each.as_json() for each in compared],
+    }
+
+
+def _judge(checks: "Sequence[CheckResult]", compared: "Sequence[Comparison]") -> None:
+    """Raises Unmet, which exits with 3, if anything is not as it should be."""
+    from stored_completions.errors import Unmet
+
+    failed = [check.name for check in checks if check.failing_rows]
+    said = [f"{len(failed)} of {len(checks)} checks failed ({', '.join(failed)})."] if failed else []
+    said += [
+        f"Source {each.source} differs from the API's list: `stored-completions sync --full` reads it anew."
+        for each in compared
+        if not each.is_sound
+    ]
+    if said:
+        raise Unmet(" ".join(said))
