@@ -62,7 +62,7 @@ def synced(sandbox: Sandbox, folder: Path, **options: Any) -> Report:
     """One sync in this process; options of `sync` by name, the rest are flags."""
     own = {
         name: options.pop(name)
-        for name in ("max_pages", "stop", "watcher", "bounds", "full", "confirm_deletions")
+        for name in ("max_pages", "stop", "watcher", "bounds", "full", "confirm_deletions", "change_policy")
         if name in options
     }
     flags = {"api_key": "sk-sandbox", "base_url": sandbox.base_url, **options}

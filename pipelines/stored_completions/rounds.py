@@ -183,9 +183,10 @@ class Round:
         self._set_aside(item.entry, reason, ERASED if item.completion_id in self._purged else self._policy)
 
     def _set_aside(self, entry: Entry, reason: str, policy: Policy | None = None) -> None:
+        """Once, and never again what was purged."""
         digest = (policy or self._policy).body_hash(entry)
         text = DROPPED if policy is ERASED else entry.body
-        if digest not in self._quarantined:
+        if not {digest, ERASED.body_hash(entry)} & self._quarantined:
             self._quarantined.add(digest)
             self._rows.set_aside(digest, text, reason)
             self.counts.rows_quarantined += 1

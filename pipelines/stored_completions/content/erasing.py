@@ -95,6 +95,8 @@ def rewrite(old: Path, new: Path, which: Which, at: datetime) -> Chosen:
         for name in _names(connection):
             _copy(connection, name)
         _note_purges(connection, at)
+        for relation in _ids_only(connection):
+            connection.execute(f"insert into new.{relation} from old.{relation}")
         connection.execute("commit")
         connection.execute("checkpoint new")
         return chosen
@@ -233,8 +235,17 @@ def _copy_quarantine(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _ids_only(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What a full re-list has noted. Tables of other schemas are made of those of chat, and stay empty till then."""
+    rows = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables()"
+        " where database_name = current_database() and schema_name = 'relisting'"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def _names(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The tables of schema chat. Those of others are made of these, and stay empty until they are made again."""
+    """The tables of schema chat."""
     rows = connection.execute(
         "select table_name from duckdb_tables() where database_name = current_database() and schema_name = 'chat'"
         " order by table_oid"

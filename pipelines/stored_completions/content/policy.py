@@ -70,6 +70,10 @@ class Policy:
         return self.digest(b"stored-completions content_key").hex() if self.hashes else None
 
     @cached_property
+    def _is_plain(self) -> bool:
+        return self.keeps_all and self.logprobs == ALL
+
+    @cached_property
     def mark(self) -> str:
         """Tells the hashes of rows that were made under another policy."""
         return blake2b(
@@ -94,7 +98,7 @@ class Policy:
     def row_hash(self, sent: Members) -> str:
         """Tells whether an object changed. It says nothing of what is dropped, and is made with the key where
         something is hashed: else guesses could be tried."""
-        if self == KEPT:
+        if self._is_plain:
             return row_hash(sent)
         kept = {name: raw for name, raw in sent.items() if self._level_of(name) != DROP}
         if self.levels[METADATA] == DROP:
