@@ -166,6 +166,7 @@ def test_a_cost_in_all_its_parts(chat: DuckDBPyConnection) -> None:
     parts = {name: value for name, value in found.items() if name.endswith("_usd")}
     assert parts == {
         "cost_usd": Decimal("0.00328"),
+        "estimated_cost_usd": Decimal("0.00328"),
         "input_usd": Decimal("0.0005"),
         "cached_input_usd": Decimal("0.00003"),
         "cache_write_usd": Decimal("0.00025"),

@@ -587,6 +587,12 @@ class TestRollup:
                 ("update chat.completions set model = 'dear', _dlt_load_id = 'next' where completion_id = 'a'", 1),
                 ("delete from chat.completions where completion_id = 'd'", 1),
                 ("update chat.completions set created_date = '2026-03-01', _dlt_load_id = 'next' where completion_id = 'h'", 2),
+                ("insert into chat.organization_usage (source, usage_date, group_id, model, input_tokens, input_cached_tokens)"
+                 " values ('default', '2026-01-31', 'g', 'cheap', 10, 5)", 1),
+                ("update chat.organization_usage set input_cached_tokens = 6", 1),
+                ("update chat.organization_usage set read_at = '2026-02-01 00:00:00+00'", 0),
+                ("insert into chat.organization_bills (source, bill_source) values ('default', 'default')", 4),
+                ("update chat.organization_bills set last_date = '2026-02-01'", 0),
                 ("update chat.model_prices set input = 1 where price_no = 1", 4),
             ]  # fmt: skip
             for change, renewed in steps:
@@ -606,7 +612,7 @@ class TestRollup:
             connection.execute("update chat.completions set _dlt_load_id = 'next'")
             connection.execute("create or replace view marts.completion_costs as select * replace (error('x') as cost_usd)"
                                " from (select *, null as cost_usd, null as price_basis, null as usage_basis,"
-                               " null as unpriced_reason from chat.completions)")  # fmt: skip
+                               " null as unpriced_reason, null as estimated_cost_usd, null as estimated_usage_basis from chat.completions)")  # fmt: skip
             with pytest.raises(Exception, match="x"):
                 rollup.refresh(connection)
             assert rows(connection, "from reports.daily_costs order by all") == before

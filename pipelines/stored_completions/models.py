@@ -131,6 +131,15 @@ def in_order(views: list[Model]) -> list[Model]:
     return [by_relation[relation] for relation in TopologicalSorter(graph).static_order()]
 
 
+def behind(name: str) -> list[Model]:
+    """A view of schema marts after every other that it reads, at whatever remove."""
+    views = {view.relation: view for view in models("marts")}
+    wanted = [f"marts.{name}"]
+    for relation in wanted:
+        wanted += sorted((views[relation].reads & views.keys()) - set(wanted))
+    return in_order([views[relation] for relation in wanted])
+
+
 def comment_tables(connection: DuckDBPyConnection) -> None:
     """Puts the descriptions of `tables` onto the tables of schema chat."""
     create_reference_tables(connection)

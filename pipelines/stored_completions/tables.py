@@ -483,14 +483,15 @@ read_at        timestamp  when a sync read it last and found it changed
 
 ORGANIZATION_BILLS = _own_table(
     "organization_bills",
-    "The bill of one organization as far as it was read; no row where none was: coverage is unknown then.",
+    "Which bill a source's completions are compared with, and how far it was read; no row: coverage is unknown.",
     "source",
     """
-source      text       name of the configured source whose admin key read it
-project_id  text       project that the source's completions belong to, as configured (billing_project); NULL: not said
-first_date  date       first UTC day that was read
-last_date   date       last UTC day that was read; it and the three before it are read again by the next sync
-read_at     timestamp  when that was
+source       text       name of the configured source
+bill_source  text       the source that the bill's rows stand under: itself, or another that reads the same organization's
+project_id   text       project that the source's completions belong to, as configured (billing_project or project); NULL: not said
+first_date   date       first UTC day that was read
+last_date    date       last UTC day that was read; it and the three before it are read again by the next sync
+read_at      timestamp  when that was
 """,
 )
 

@@ -53,96 +53,34 @@
 --                               hour, or not at all), no_created_date, inconsistent_usage (parts exceed their
 --                               total or are negative), no_price_for_tier or no_audio_price
 --   deleted_at                  when a full re-list found it gone; NULL: still there
+--   estimated_cost_usd          cost_usd, of which an upper bound is brought down by the cached share that the
+--                               organization's bill shows on that day for the model and tier, see
+--                               marts.cached_shares; cost_usd itself where no bill says so
+--   estimated_usage_basis       cached_share_from_bill where it is, else usage_basis
 with completions as (
     select * from chat.completions
 ),
 usage as (
     select * from chat.usage
 ),
-rules as (
-    select * from chat.model_price_rules
-),
 multipliers as (
     select * from chat.price_multipliers
 ),
-models as (
-    select distinct
-        completions.model,
-        lower(completions.model) as name
-    from chat.completions
-    where completions.model is not null
-),
--- some gateways write 20251211 for 2025-12-11: tried where the name as it stands fits no rule
-names as (
-    select
-        models.model,
-        models.name,
-        false as is_rewritten
-    from models
-    union all
-    select
-        models.model,
-        regexp_replace(
-            models.name,
-            '-(20[0-9]{2})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(-|:|$)',
-            '-\1-\2-\3\4',
-            'g'
-        ),
-        true
-    from models
-),
-first_rules as (
-    select
-        names.model,
-        coalesce(min(case when not names.is_rewritten then rules.rule_no end), min(rules.rule_no)) as rule_no
-    from names
-    inner join rules
-        on case rules.kind
-            when 'equals' then names.name = rules.pattern
-            when 'starts_with' then left(names.name, length(rules.pattern)) = rules.pattern
-            when 'ends_with' then right(names.name, length(rules.pattern)) = rules.pattern
-            when 'contains' then position(rules.pattern in names.name) > 0
-            when 'regex' then regexp_matches(names.name, rules.pattern)
-        end
-    group by names.model
+prices as (
+    select * from marts.listed_prices
 ),
 price_models as (
     select
-        first_rules.model,
-        rules.price_model_id,
-        exists (
-            select 1 from chat.model_prices
-            where model_prices.price_model_id = rules.price_model_id
-        ) as has_prices
-    from first_rules
-    inner join rules on rules.rule_no = first_rules.rule_no
+        prices.model,
+        prices.price_model_id,
+        count(prices.price_no) > 0 as has_prices
+    from prices
+    group by
+        prices.model,
+        prices.price_model_id
 ),
--- open ends as values, so that a range is two comparisons
-prices as (
-    select
-        price_models.model,
-        model_prices.price_no,
-        model_prices.tier,
-        coalesce(model_prices.valid_from, cast('-infinity' as date)) as first_date,
-        coalesce(model_prices.valid_to, cast('infinity' as date)) as end_date,
-        coalesce(model_prices.min_input_tokens, -1) as more_than_tokens,
-        coalesce(model_prices.max_input_tokens, 9223372036854775807) as up_to_tokens,
-        model_prices.input,
-        coalesce(model_prices.cached_input, model_prices.input) as cached_input,
-        coalesce(model_prices.cache_write, model_prices.input) as cache_write,
-        model_prices.audio_input,
-        model_prices.output,
-        coalesce(model_prices.reasoning_output, model_prices.output) as reasoning_output,
-        model_prices.audio_output,
-        coalesce(model_prices.per_request, 0) as per_request,
-        model_prices.price_basis,
-        coalesce(model_prices.cached_input > model_prices.input, false)
-        or coalesce(model_prices.cache_write > model_prices.input, false)
-        or coalesce(model_prices.audio_input > model_prices.input, false)
-        or coalesce(model_prices.reasoning_output > model_prices.output, false)
-        or coalesce(model_prices.audio_output > model_prices.output, false) as has_dearer_rates
-    from price_models
-    inner join chat.model_prices on model_prices.price_model_id = price_models.price_model_id
+shares as (
+    select * from marts.cached_shares
 ),
 batched as (
     select completions.completion_id
@@ -234,6 +172,15 @@ priced as (
         prices.price_no,
         prices.price_basis,
         prices.has_dearer_rates,
+        shares.cached_share is not null
+        and not counted.has_details
+        and not prices.has_dearer_parts as is_estimable,
+        -- what the cached part of a token, as the bill has it, takes off the full rate
+        cast(
+            shares.cached_share * (prices.input - prices.cached_input)
+            + shares.cache_write_share * (prices.input - prices.cache_write)
+            as decimal(21, 15)
+        ) as saved_rate,
         case
             when counted.prompt_tokens is null or counted.completion_tokens is null then 'no_usage'
             when price_models.price_model_id is null then 'unknown_model'
@@ -269,6 +216,11 @@ priced as (
         and prices.end_date > counted.created_date
         and prices.more_than_tokens < counted.prompt_tokens
         and prices.up_to_tokens >= counted.prompt_tokens
+    left join shares
+        on shares.source = counted.source
+        and shares.usage_date = counted.created_date
+        and shares.model = counted.model
+        and shares.price_tier = counted.price_tier
     left join multipliers
         on multipliers.source = counted.source
         and coalesce(multipliers.valid_from, cast('-infinity' as date)) <= counted.created_date
@@ -331,5 +283,26 @@ select
         else 'no_details'
     end as usage_basis,
     priced.unpriced_reason,
-    priced.deleted_at
+    priced.deleted_at,
+    case
+        when priced.unpriced_reason is null
+            then (
+                priced.input_cost
+                + priced.cached_input_cost
+                + priced.cache_write_cost
+                + priced.audio_input_cost
+                + priced.output_cost
+                + priced.reasoning_cost
+                + priced.audio_output_cost
+                + priced.request_cost
+                - case when priced.is_estimable then priced.plain_input * priced.saved_rate else 0 end
+            ) * priced.multiplier
+    end as estimated_cost_usd,
+    case
+        when priced.unpriced_reason is not null then null
+        when priced.is_estimable then 'cached_share_from_bill'
+        when priced.has_details then 'full'
+        when priced.has_dearer_rates then 'no_details_unbounded'
+        else 'no_details'
+    end as estimated_usage_basis
 from priced

@@ -24,6 +24,8 @@
 --   prompt_tokens_of_known       prompt_tokens of the completions that say how many of them were cached
 --   cached_tokens_of_known       cached_tokens of the same: divided by the former, the cached share
 --   cost_usd                     what they cost; NULL where unpriced_reason says why not
+--   estimated_cost_usd           the same with the cached share that the organization's bill shows, where it does
+--   estimated_part_usd           the part of cost_usd that this share brings down; 0 where no bill says so
 --   largest_cost_usd             what the costliest of them cost: where to look for the costliest of all
 with completion_costs as (
     select * from marts.completion_costs
@@ -41,6 +43,8 @@ counters as (
         completion_costs.usage_basis,
         completion_costs.unpriced_reason,
         completion_costs.cost_usd,
+        completion_costs.estimated_cost_usd,
+        completion_costs.estimated_usage_basis,
         usage.prompt_tokens,
         usage.completion_tokens,
         usage.total_tokens,
@@ -88,6 +92,13 @@ select
     sum(case when counters.says_cached then counters.prompt_tokens end) as prompt_tokens_of_known,
     sum(case when counters.says_cached then counters.cached_tokens end) as cached_tokens_of_known,
     sum(counters.cost_usd) as cost_usd,
+    sum(counters.estimated_cost_usd) as estimated_cost_usd,
+    sum(
+        case
+            when counters.estimated_usage_basis = 'cached_share_from_bill' then counters.cost_usd
+            when counters.cost_usd is not null then 0
+        end
+    ) as estimated_part_usd,
     max(counters.cost_usd) as largest_cost_usd
 from counters
 group by

@@ -21,16 +21,20 @@ from stored_completions.tables import ORGANIZATION_BILLS
 
 @dataclass(frozen=True)
 class Known:
-    """How far a source's bill was read, and with which project of its completions."""
+    """Which bill is a source's, where its completions belong, and how far it was read; a bill that is another
+    source's to read has no days here."""
 
-    first: date
-    last: date
+    bill_source: str
     project: str | None
+    first: date | None = None
+    last: date | None = None
 
 
 def known(connection: duckdb.DuckDBPyConnection | None, source: str) -> Known | None:
     """What is noted of a source's bill; None if none was read."""
-    noted = "select first_date, last_date, project_id from chat.organization_bills where source = ?"
+    noted = (
+        "select bill_source, project_id, first_date, last_date from chat.organization_bills where source = ?"
+    )
     row = _first(connection, noted, [source])
     return Known(*row) if row else None
 
@@ -80,6 +84,7 @@ def write(
         connection.execute("delete from chat.organization_bills where source = ?", [source])
         note = {
             "source": source,
+            "bill_source": noted.bill_source,
             "project_id": noted.project,
             "first_date": noted.first,
             "last_date": noted.last,

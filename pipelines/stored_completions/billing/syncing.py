@@ -70,7 +70,7 @@ class BillSync:
             known = storing.known(connection, self._source)
             oldest = storing.oldest_day(connection, self._source)
         wanted = self._billing.since or oldest or today - _WITHOUT_COMPLETIONS
-        if known is not None and known.first <= wanted:
+        if known and known.first and known.last and known.first <= wanted:
             wanted = min(known.last, today) - _AGAIN
         return Days(min(wanted, today), today)
 
@@ -85,22 +85,29 @@ class BillSync:
                 f"The bill of this organization is read with source {owner!r} already, and is compared with the "
                 f"completions of this one too: it was not read a second time."
             )
+            self._note(days, {}, Known(owner, self._billing.project))
             return
         changed = storing.changed(connection, self._source, days, rows)
-        known = storing.known(connection, self._source)
-        noted = self._noted(known, days)
-        if changed or noted != known:
-            storing.write(self._session.write().connection, self._source, days, rows, noted, self._now)
-            self.bill.has_written = True
+        noted = self._noted(storing.known(connection, self._source), days)
+        self._note(days, rows, noted, is_changed=changed > 0)
         self.bill.rows_changed += changed
         self.bill.first_date = self.bill.first_date or days.first.isoformat()
         self.bill.last_date = days.last.isoformat()
 
+    def _note(
+        self, days: Days, rows: Mapping[Report, Sequence[Row]], noted: Known, *, is_changed: bool = False
+    ) -> None:
+        """Writes rows and note together, if one of them is new."""
+        if is_changed or noted != storing.known(self._session.store.connection, self._source):
+            storing.write(self._session.write().connection, self._source, days, rows, noted, self._now)
+            self.bill.has_written = True
+
     def _noted(self, known: Known | None, days: Days) -> Known:
         """A bill that is read from an earlier day on is known only as far as that has come."""
-        first = days.first if known is None else min(known.first, days.first)
-        last = days.last if known is None or days.first < known.first else max(known.last, days.last)
-        return Known(first, last, self._billing.project)
+        first, last = days.first, days.last
+        if known and known.first and known.last and known.first <= first:
+            first, last = known.first, max(known.last, last)
+        return Known(self._source, self._billing.project, first, last)
 
     def _heard(self, results: int) -> None:
         self.bill.pages += 1

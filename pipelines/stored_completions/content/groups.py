@@ -93,7 +93,7 @@ _DECLARED = {
         exempt  source group_id project_id api_key_id line_item billed_model kind prefix amount currency
         exempt  quantity_unit extra
     """,
-    "organization_bills": "exempt  source project_id",
+    "organization_bills": "exempt  source bill_source project_id",
     "model_price_rules": "exempt  kind pattern price_model_id source",
     "model_prices": "exempt  price_model_id tier price_basis source",
     "price_multipliers": "exempt  source reason",

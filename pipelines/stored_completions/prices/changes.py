@@ -36,7 +36,7 @@ def diff(connection: duckdb.DuckDBPyConnection, new: PriceSet) -> list[PriceChan
     Works on a connection that may only read: the new prices are temporary tables, gone with it.
     """
     prices.write(connection, new, temporary=True)
-    sql = next(model.sql for model in models.models("marts") if model.name == "completion_costs")
+    sql = _inlined("completion_costs")
     before = _totals(connection, sql)
     after = _totals(connection, re.sub(rf"\bchat\.({'|'.join(_TABLES)})\b", r"temp.\1", sql))
     changes = [
@@ -45,6 +45,15 @@ def diff(connection: duckdb.DuckDBPyConnection, new: PriceSet) -> list[PriceChan
         if after[model] != before[model]
     ]
     return sorted(changes, key=lambda change: abs(change.difference_usd), reverse=True)
+
+
+def _inlined(name: str) -> str:
+    """The SQL of a view with that of every view it reads in its place, down to the tables."""
+    *below, view = models.behind(name)
+    sql = view.sql
+    for model in reversed(below):
+        sql = sql.replace(model.relation, f"(\n{model.sql}\n)")
+    return sql
 
 
 def _totals(

@@ -8,7 +8,7 @@ from stored_completions.reports.asking import NONE, Answer, Row
 from stored_completions.reports.sums import Column
 from stored_completions.tabular import printable
 
-_PARTIAL = ("cost_usd", "spent_usd", "projected_usd")
+_PARTIAL = ("cost_usd", "estimated_cost_usd", "spent_usd", "projected_usd")
 _UNKNOWN = "—"
 
 
@@ -24,12 +24,13 @@ def scope(answer: Answer) -> str:
 
 
 def telling(answer: Answer) -> list[Column]:
-    """The columns that say something: a quiet one needs a value that is neither unknown nor 0."""
+    """The columns that say something: a quiet one needs a value that is neither unknown nor 0, nor that of the
+    column it stands beside."""
     rows = all_rows(answer)
     return [
         column
         for column in answer.columns
-        if not column.quiet or any(row.values[column.name] for row in rows)
+        if not column.quiet or any(_says_something(row, column) for row in rows)
     ]
 
 
@@ -56,6 +57,11 @@ def legend(answer: Answer, left_out: Sequence[str] = ()) -> list[str]:
     if left_out:
         said.append(f"No room for {', '.join(left_out)}: a wider terminal or another --format shows them.")
     return said
+
+
+def _says_something(row: Row, column: Column) -> bool:
+    value = row.values[column.name]
+    return bool(value) and (column.beside is None or value != row.values[column.beside])
 
 
 def _cell(row: Row, column: Column, digits: int) -> str:

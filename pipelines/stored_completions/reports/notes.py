@@ -72,7 +72,20 @@ def _basis_notes(total: Sums) -> list[str]:
     parts += [f"{_part(total[name], cost)} is {what}." for name, what in _BASES.items() if total[name]]
     if sum((total[name] for name in ("exact_usd", *_BASES)), Decimal(0)) > cost:
         parts.append("These parts overlap.")
-    return [" ".join(parts)]
+    return [" ".join(parts), *_estimate_notes(total, cost)]
+
+
+def _estimate_notes(total: Sums, cost: Decimal) -> list[str]:
+    """What the organization's bill brings an upper bound down to, where one was read."""
+    part = total.get("estimated_part_usd")
+    if not part:
+        return []
+    estimated = total["estimated_cost_usd"]
+    brought_down = EXACT.add(EXACT.subtract(part, cost), estimated)
+    return [
+        f"With the cached share of the organization's bill, by day, model and tier, it is an estimated "
+        f"{dollars(estimated, cost)}: {dollars(part, cost)} of the upper bound comes down to {dollars(brought_down, cost)}."
+    ]
 
 
 def _part(amount: Decimal, whole: Decimal) -> str:

@@ -1,7 +1,8 @@
 """Costs per day as tables, one for each file under `sql/reports`: each sync renews the days it touched, and no other.
 
 A day is renewed when the number of its completions or the newest load package among them has changed
-(every row that is rewritten carries a new one), and all days are when prices or SQL have. Nothing
+(every row that is rewritten carries a new one), or what the organization's bill says of it, and all days
+are when prices or SQL have. Nothing
 else needs to be remembered, so it does not matter how a sync before this one ended.
 """
 
@@ -18,10 +19,18 @@ from stored_completions.tables import LOAD_ID
 
 _MARKS = "reports.daily_costs_marks"
 _FOUND = (
-    f"select created_date, count(*) as completions, max({LOAD_ID}) as load_id from chat.completions"
-    " group by created_date"
+    f"select days.*, bills.bill from (select created_date, count(*) as completions, max({LOAD_ID}) as load_id"
+    " from chat.completions group by created_date) as days"
+    " left join (select usage_date, cast(bit_xor(hash(columns(* exclude (read_at, extra))::varchar)) as varchar) as bill"
+    " from chat.organization_usage group by usage_date) as bills on bills.usage_date = days.created_date"
 )
-_INPUTS = ("chat.model_price_rules", "chat.model_prices", "chat.price_multipliers", "chat.batch_rules")
+_INPUTS = (
+    "chat.model_price_rules",
+    "chat.model_prices",
+    "chat.price_multipliers",
+    "chat.batch_rules",
+    "(select source, bill_source, project_id from chat.organization_bills)",
+)
 
 
 def refresh(connection: duckdb.DuckDBPyConnection) -> int:
@@ -79,7 +88,8 @@ def _create(connection: duckdb.DuckDBPyConnection, rollups: Sequence[Model]) -> 
     for model in rollups:
         connection.execute(f"create or replace table {model.relation} as\n{model.sql}\nlimit 0")
     connection.execute(
-        f"create or replace table {_MARKS} (created_date date, completions bigint, load_id varchar, basis varchar)"
+        f"create or replace table {_MARKS} (created_date date, completions bigint, load_id varchar,"
+        " bill varchar, basis varchar)"
     )
 
 
@@ -90,9 +100,8 @@ def _types(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, s
 def _basis(connection: duckdb.DuckDBPyConnection, rollups: Sequence[Model]) -> str:
     """Changes with the SQL and the prices that make a cost out of the same completions."""
     digest = sha256("\0".join(model.sql for model in rollups).encode())
-    for model in models.models("marts"):
-        if model.name == "completion_costs":
-            digest.update(model.sql.encode())
+    for model in models.behind("completion_costs"):
+        digest.update(model.sql.encode())
     for relation in _INPUTS:
         row = connection.execute(
             f"select count(*), bit_xor(hash(rows::varchar)) from {relation} as rows"
@@ -107,6 +116,7 @@ def _stale(connection: duckdb.DuckDBPyConnection, basis: str) -> list[date | Non
         f"with found as ({_FOUND}) select coalesce(found.created_date, marks.created_date)"
         f" from found full join {_MARKS} as marks on found.created_date is not distinct from marks.created_date"
         " where found.completions is distinct from marks.completions or found.load_id is distinct from marks.load_id"
+        " or found.bill is distinct from marks.bill"
         " or marks.basis is distinct from ?",
         [basis],
     ).fetchall()

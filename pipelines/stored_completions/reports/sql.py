@@ -43,6 +43,11 @@ _TOKENS = {
     "cached_tokens_of_known": f"case when {_SAYS_CACHED} then usage.cached_tokens end",
 }
 _COSTS = ("cost_usd", "price_basis", "usage_basis", "unpriced_reason")
+_ESTIMATES = {
+    "estimated_cost_usd": "completions.estimated_cost_usd",
+    "estimated_part_usd": "case when completions.estimated_usage_basis = 'cached_share_from_bill'"
+    " then completions.cost_usd when completions.cost_usd is not null then 0 end",
+}
 _ANSWERS = {
     "choices": "1",
     "refusals": "case when choices.refusal_sent then cast(coalesce(choices.refusal, '') <> '' as integer) end",
@@ -143,7 +148,7 @@ def _daily(days: Days) -> str:
 
 def _completions(facts: Facts, by: Sequence[Dimension], days: Days) -> str:
     """A row per completion, or per answer. A child carries the date of its completion, so each is pruned alike."""
-    values = _ANSWERS if facts.of_answers else {"completions": "1", **_TOKENS}
+    values = _ANSWERS if facts.of_answers else {"completions": "1", **_TOKENS, **_ESTIMATES}
     added = [name for name in facts.sums if name in values]
     words = {dimension.word for dimension in by}
     own = ["model", "service_tier", "source", "input_user", *(_COSTS if facts.has_costs else ())]

@@ -26,13 +26,14 @@ class Column:
     """One column of a report; `kind` is label (a value of --by), text, count, money, share, change or day.
 
     The columns of a higher `rank` are the first that a narrow terminal does without; a `quiet` one is
-    shown to people only where it says something.
+    shown to people only where it says something: more than 0, and not what `beside` says.
     """
 
     name: str
     kind: str
     rank: int = 0
     quiet: bool = False
+    beside: str | None = None
 
     @property
     def is_text(self) -> bool:
@@ -127,7 +128,7 @@ def _tokens(sums: Sums) -> Values:
 def _models(sums: Sums) -> Values:
     cost, priced = sums.get("cost_usd"), sums.get("priced_completions", 0)
     mean = None if cost is None else EXACT.divide(cost, priced).quantize(_PLACES, context=EXACT)
-    own = _picked("cost_usd", *BASES, "unpriced_completions", "first_day", "last_day")
+    own = _picked("cost_usd", "estimated_cost_usd", *BASES, "unpriced_completions", "first_day", "last_day")
     return _tokens(sums) | own(sums) | {"usd_per_completion": mean}
 
 
@@ -148,18 +149,22 @@ _DAYS = (Column("first_day", "day", 5), Column("last_day", "day", 5))
 _COUNTED = ("completions_without_usage", "completions_without_details")
 _TOKEN_SUMS = ("completions", *COUNTERS, *_COUNTED, "prompt_tokens_of_known", "cached_tokens_of_known")
 
+_COST_SUMS = ("cost_usd", "estimated_cost_usd", "estimated_part_usd")
+_ESTIMATED = Column("estimated_cost_usd", "money", 1, quiet=True, beside="cost_usd")
+
 COSTS = Definition(
     "costs",
     "Cost",
-    Facts(("completions", "cost_usd")),
+    Facts(("completions", *_COST_SUMS)),
     "cost_usd",
     (
         Column("completions", "count", 1),
         Column("cost_usd", "money"),
+        _ESTIMATED,
         *_compared("cost_usd", "money"),
         *_BASES,
     ),
-    _picked("completions", "cost_usd", *BASES, "unpriced_completions"),
+    _picked("completions", "cost_usd", "estimated_cost_usd", *BASES, "unpriced_completions"),
     ("model",),
 )
 TOKENS = Definition(
@@ -185,7 +190,7 @@ TOKENS = Definition(
 MODELS = Definition(
     "models",
     "Models",
-    Facts((*_TOKEN_SUMS, "cost_usd")),
+    Facts((*_TOKEN_SUMS, *_COST_SUMS)),
     "cost_usd",
     (
         Column("completions", "count", 1),
@@ -193,6 +198,7 @@ MODELS = Definition(
         Column("completion_tokens", "count", 2),
         Column("cached_share", "share", 3),
         Column("cost_usd", "money"),
+        _ESTIMATED,
         Column("usd_per_completion", "money", 3),
         *_compared("cost_usd", "money"),
         *_BASES,

@@ -41,9 +41,9 @@ _CACHED = {"o3-mini-2025-01-31": "0.2", "gpt-5-2025-08-07": "0.3"}
 _COST_DELAY = 36 * 3600
 _USAGE_DELAY = 300
 _OTHER_LINES = (
-    ("gpt-image-1 high 1024x1024", Decimal("0.167"), "images"),
-    ("web search tool calls", Decimal("0.03"), "calls"),
-    ("text-embedding-3-small, input", Decimal("0.0125"), "tokens"),
+    ("gpt-image-1 high 1024x1024", Decimal("0.0084"), "images"),
+    ("web search tool calls", Decimal("0.005"), "calls"),
+    ("text-embedding-3-small, input", Decimal("0.0021"), "tokens"),
 )
 
 
