@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stored_completions.config import settings
 from stored_completions.sandbox import Account, Sandbox
+from stored_completions.sandbox.bill import PROJECT
 from stored_completions.sandbox.generate import UNTIL
 from stored_completions.sync import sync
 
@@ -15,5 +16,7 @@ def make(folder: Path) -> Path:
     """Syncs the account into a new warehouse in the folder; the file that analysts would open."""
     path = folder / NAME
     with Sandbox(Account.generate(COMPLETIONS, until=UNTIL), now=UNTIL + 60) as sandbox:
-        sync(settings({"api_key": "sk-sandbox", "base_url": sandbox.base_url}, {}, None), path)
+        account = {"api_key": "sk-sandbox", "base_url": sandbox.base_url}
+        bill = {"billing": True, "admin_key": "sk-admin-sandbox", "billing_project": PROJECT}
+        sync(settings(account | bill, {}, None), path)
     return path

@@ -21,8 +21,9 @@ _MARKS = "reports.daily_costs_marks"
 _FOUND = (
     f"select days.*, bills.bill from (select created_date, count(*) as completions, max({LOAD_ID}) as load_id"
     " from chat.completions group by created_date) as days"
-    " left join (select usage_date, cast(bit_xor(hash(columns(* exclude (read_at, extra))::varchar)) as varchar) as bill"
-    " from chat.organization_usage group by usage_date) as bills on bills.usage_date = days.created_date"
+    " left join (select usage_date, cast(bit_xor(hash(usage::varchar)) as varchar) as bill"
+    " from (select * exclude (read_at, extra) from chat.organization_usage) as usage group by usage_date) as bills"
+    " on bills.usage_date = days.created_date"
 )
 _INPUTS = (
     "chat.model_price_rules",
