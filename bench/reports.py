@@ -16,13 +16,8 @@ import duckdb
 
 from stored_completions import definitions
 from stored_completions.reports import rollup
-from stored_completions.tables import BY_NAME, TABLES
+from stored_completions.tables import BOOKKEEPING, BY_NAME, TABLES
 
-_OWN = (
-    "create table chat.publication (generation text, published_at timestamptz, schema_version bigint)",
-    "create table chat.sources (source text, base_url text, project text, organization text,"
-    " first_synced_at timestamptz, last_synced_at timestamptz, covered_from timestamptz)",
-)
 _TWO_YEARS = 63_072_000
 _ROWS = {
     "completions": """
@@ -71,9 +66,7 @@ def generate(path: Path, rows: int) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("create schema chat")
-        for statement in _OWN:
-            connection.execute(statement)
-        for table in TABLES:
+        for table in (*TABLES, *BOOKKEEPING):
             connection.register("empty", table.schema.empty_table())
             connection.execute(f"create table chat.{table.name} as select * from empty")
         for name, sql in _ROWS.items():
