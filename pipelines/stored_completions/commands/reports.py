@@ -1,20 +1,14 @@
 """The commands `report …` and `prices …`: words into a question, an answer into text."""
 
-import os
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from stored_completions.commands.options import Command, Commands, until_closed, warehouse_option
+from stored_completions.commands.options import Commands, until_closed
+from stored_completions.commands.output import FORMATS, kind_of, output_options, save, write
 
-if TYPE_CHECKING:
-    from stored_completions.reports.asking import Answer
-
-FORMATS = ("table", "json", "csv", "markdown")
 BY = "day, week, month, model, tier, source, finish-reason, input-user or metadata:KEY"
 DAYS = "2026-01-31, 2026-01, 2026, today, yesterday, 7d, 2w, this- or last-week, -month, -year"
 
@@ -30,22 +24,6 @@ def report() -> None:
     A completion without a known price is in no sum and never counts as 0; * marks sums that leave some out. JSON and
     CSV have every digit of money, JSON as text.
     """
-
-
-def _output_options(formats: tuple[str, ...], default: str) -> Callable[[Command], Command]:
-    def add(command: Command) -> Command:
-        command = warehouse_option(command)
-        command = click.option(
-            "--output",
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="PATH",
-            help="Write to this file; its suffix names the format: .json, .csv, .md or .txt.",
-        )(command)
-        return click.option(
-            "--format", "kind", type=click.Choice(formats), help=f"How it is written.  [default: {default}]"
-        )(command)
-
-    return add
 
 
 _zone_option = click.option(
@@ -70,7 +48,7 @@ def _report_command(name: str, short_help: str, default_by: str, text: str) -> N
         metavar="N",
         help="Only the N largest groups, the rest as (others); with a time, the N largest over all of it.",
     )
-    @_output_options(FORMATS, "table")
+    @output_options(FORMATS, "table")
     def command(
         warehouse: Path, by: tuple[str, ...], since: str | None, until: str | None, timezone: str, top: int | None,
         kind: str | None, output: Path | None,
@@ -83,14 +61,14 @@ def _report_command(name: str, short_help: str, default_by: str, text: str) -> N
         from stored_completions.reports.sums import DEFINITIONS
 
         wanted = dimensions(by)
-        written = _kind(kind, output, "table")
+        written = kind_of(kind, output, "table")
         with query.reading(warehouse) as connection:
             today = reports.today(connection, datetime.now(UTC), timezone)
             question = reports.Question(wanted, period(since, until, today), timezone, top)
             answer = reports.ask(connection, DEFINITIONS[name], question)
         if answer.is_empty and written == "csv":
             click.echo(" ".join(answer.notes), err=True)
-        _write(answer, written, output, report_formats.text)
+        write(answer, written, output, report_formats.text)
 
     command.__doc__ = text
     report.command(name, short_help=short_help)(command)
@@ -192,7 +170,7 @@ _report_command(
     "--month", metavar="MONTH", help="The month, e.g. 2026-01 or last-month.  [default: this month]"
 )
 @_zone_option
-@_output_options(("line", *FORMATS), "table, and without --by one line into a pipe")
+@output_options(("line", *FORMATS), "table, and without --by one line into a pipe")
 def budget(
     warehouse: Path, monthly: tuple[str, ...], by: str | None, warn: float, on: str, month: str | None,
     timezone: str, kind: str | None, output: Path | None,
@@ -226,15 +204,15 @@ def budget(
         raise UsageError("report budget takes one --by, and none of day, week and month.")
     own = budgets.Budget(whole, parts, taken_apart[0], budgets.share(warn), on, timezone)
     now = datetime.now(UTC)
-    written = _kind(kind, output, "table" if by or sys.stdout.isatty() else "line")
+    written = kind_of(kind, output, "table" if by or sys.stdout.isatty() else "line")
     with query.reading(warehouse) as connection:
         day = span("--month", month or "this-month", reports.today(connection, now, timezone))[0]
         answer = budgets.ask(connection, own, day, now, _last_noted(warehouse))
     with until_closed():
         if written == "line":
-            _save(f"{budgets.line(answer)}\n", output)
+            save(f"{budgets.line(answer)}\n", output)
         else:
-            _write(answer, written, output, report_formats.text)
+            write(answer, written, output, report_formats.text)
     if not budgets.is_met(answer):
         sys.exit(3)
 
@@ -249,48 +227,3 @@ def _last_noted(warehouse: Path) -> datetime | None:
     runs = [*notes.runs, *([notes.last] if notes.last else [])]
     begun = [run["started_at"] for run in runs if run["outcome"] in TO_THE_END]
     return max(map(datetime.fromisoformat, begun), default=None)
-
-
-def _kind(kind: str | None, output: Path | None, default: str) -> str:
-    """The format asked for, else the default; of a file that of its suffix, with which no other agrees."""
-    from stored_completions.errors import UsageError
-    from stored_completions.reports.formats import SUFFIXES
-
-    if output is None:
-        return kind or default
-    named = SUFFIXES.get(output.suffix.lower())
-    if named is None:
-        raise UsageError(f"--output takes a name that ends in {', '.join(SUFFIXES)}, not {output.name!r}.")
-    if kind in (None, named) or (kind == "line" and named == "table"):
-        return kind or named
-    good = " or ".join(suffix for suffix, each in SUFFIXES.items() if each == kind.replace("line", "table"))
-    raise UsageError(f"--format {kind} goes into a file that ends in {good}, but {output.name!r} is {named}.")
-
-
-def _write(answer: "Answer", kind: str, output: Path | None, text: Callable[..., str]) -> None:
-    if kind == "table" and output is None:
-        from rich.console import Console
-
-        from stored_completions.reports.table import draw
-
-        draw(answer, Console(highlight=False))
-    else:
-        _save(text(answer, kind), output)
-
-
-def _save(text: str, output: Path | None) -> None:
-    """To stdout, or to a file that is replaced in one step."""
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    from stored_completions.errors import UsageError
-
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {output.absolute().parent} to write {output.name} to.")
-    writing = output.absolute().with_name(f".{output.name}.{os.getpid()}")
-    try:
-        writing.write_text(text, encoding="utf-8")
-        os.replace(writing, output)
-    finally:
-        writing.unlink(missing_ok=True)
-    click.echo(f"written to {output}", err=True)
