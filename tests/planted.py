@@ -54,7 +54,7 @@ def planted(completions: int, marks: Marks) -> Account:
     """Invented completions, and some that are broken in a way of their own, newest last."""
     account = Account()
     for row in Account.generate(completions, logprob_share=0.2).completions():
-        account.add(marks.planted(row))
+        account.add(marks.planted(row), messages=_messages(marks, row["id"]))
     newest = account.newest() or 0
     for number, odd in enumerate(_odd(marks)):
         account.add(
@@ -120,6 +120,24 @@ def _odd(marks: Marks) -> list[dict[str, Any]]:
         {"choices": [{"index": 0, "logprobs": "text"}]},
     ]
     return [marks.planted(odd, "odd") for odd in texts]
+
+
+def _messages(marks: Marks, id_: str) -> list[Any]:
+    """What it was asked: text, an image, an answer of before, a tool's; and one that is no object."""
+    image = base64.b64encode(marks.mark("message.image").encode()).decode()
+    call = {"id": "call", "type": "function", "function": {"name": "f", "arguments": "text"}}
+    messages = [
+        {"role": "system", "name": "text", "content": "text"},
+        {"role": "user", "content": None, "content_parts": [{"type": "text", "text": "text"}]},
+        {"role": "assistant", "content": "text", "refusal": "text", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call", "content": "text", "x_vendor": {"deep": ["text"]}},
+    ]
+    planted = [
+        {"id": f"{id_}-{place}", **marks.planted(row, "message")} for place, row in enumerate(messages)
+    ]
+    url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}
+    planted[1]["content_parts"].append(url)
+    return planted
 
 
 def _nameless(marks: Marks, second: int) -> list[Any]:

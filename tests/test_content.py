@@ -47,8 +47,8 @@ def hashed(text: str) -> str:
 # Column by column
 
 
-def test_what_is_dropped_is_marked_and_null_stays_null() -> None:
-    found = stored(policy("drop"), **answer(content="", refusal=None, audio={"id": "a", "data": "QUJD"}))
+def test_what_is_dropped_is_marked_and_null_and_empty_stay() -> None:
+    found = stored(policy("drop"), **answer(content="Hi", refusal="", audio={"id": "a", "data": "QUJD"}))
     assert found["choices"] == {
         "completion_id": "c1",
         "choice_index": 0,
@@ -56,6 +56,7 @@ def test_what_is_dropped_is_marked_and_null_stays_null() -> None:
         "finish_reason": "stop",
         "role": "assistant",
         "content": OFF,
+        "refusal": "",
         "refusal_sent": True,
         "audio_id": "a",
         "audio_data": OFF.encode(),

@@ -111,7 +111,7 @@ def test_content_that_is_off_is_nowhere(tmp_path: Path, settings: dict[str, str]
             place.run("sync", code=1, most_bytes=300_000)
         assert leaks(place, marks) == {}
         sandbox.faults.extend(FAULTS)
-        place.run("sync", "--log-format", "json")
+        place.run("sync", "--messages", "--log-format", "json")
         place.run("status")
         sandbox.faults.extend([_refusal()])
         place.run("sync", code=2)
@@ -123,15 +123,15 @@ def test_content_that_is_off_is_nowhere(tmp_path: Path, settings: dict[str, str]
 def test_what_was_purged_is_nowhere_and_does_not_come_back(tmp_path: Path) -> None:
     marks = Marks()
     with serving(planted(30, marks)) as sandbox:
-        place = Place(tmp_path, sandbox)
-        place.run("sync")
+        place = Place(tmp_path, sandbox, SOURCES__STORED_COMPLETIONS__IMAGES="once")
+        place.run("sync", "--messages")
         _keep_one_aside(place)
         before = {text for each in place.searched() for text in each.found}
         assert before == marks.places.keys(), "every mark can be found where content is kept, and no key"
         place.run("purge", "--older-than", "0s", "--yes")
         assert leaks(place, marks) == {}
         assert one(tmp_path, "select sum(total_tokens) > 0 from chat.usage")
-        place.run("sync", "--full")
+        place.run("sync", "--full", "--messages")
         assert leaks(place, marks) == {}
 
 

@@ -15,7 +15,7 @@
 --   metadata            the metadata object, JSON; chat.metadata has one row per pair
 --   finish_reason       why it ended: stop, length (cut off), tool_calls, content_filter, ...
 --   content             the answer's text; NULL with tool calls
---   content_length      characters of content; NULL without
+--   content_length      characters of content; NULL without, and where it is not kept
 --   refusal             the refusal's text
 --   is_refusal          whether it is a refusal; NULL where the API sent no refusal field: not known
 --   audio_transcript    what an audio answer says
@@ -93,7 +93,11 @@ select
     coalesce(completions.metadata, undated_completions.metadata) as metadata,
     choices.finish_reason,
     choices.content,
-    length(choices.content) as content_length,
+    -- what is not kept of content has the length of its mark or hash
+    case
+        when choices.content <> '[dropped]' and choices.content not like 'hmac:________________________________'
+            then length(choices.content)
+    end as content_length,
     choices.refusal,
     case when choices.refusal_sent then coalesce(choices.refusal <> '', false) end as is_refusal,
     choices.audio_transcript,

@@ -11,7 +11,7 @@
 --   invalid_arguments     calls whose arguments are not JSON, cut off ones for example; custom tools take any text
 --   unfit_arguments       calls whose arguments are JSON but do not fit the schema given in tools
 --   judged_arguments      calls that were held against a schema, or are not JSON: what the two before are out of
---   repeated_calls        calls with the same arguments as one before them in the same answer
+--   repeated_calls        calls with the same arguments as one before them in the same answer; dropped ones cannot be told
 --   cost_usd              what those completions cost in US dollars, in so far as it is known; NULL where none of it is
 --   unpriced_completions  of the completions, those whose cost is not known: not in cost_usd
 with calls as (
@@ -30,7 +30,7 @@ alike as (
         count(case when not calls.arguments_valid then 1 end) as invalid_arguments,
         count(case when calls.arguments_valid and not calls.arguments_fit then 1 end) as unfit_arguments,
         count(case when calls.arguments_fit is not null then 1 end) as judged_arguments,
-        case when calls.arguments is null then 0 else count(*) - 1 end as repeated_calls
+        case when calls.arguments is null or calls.arguments = '"[dropped]"' then 0 else count(*) - 1 end as repeated_calls
     from calls
     group by
         calls.completion_id,

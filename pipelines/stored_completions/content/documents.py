@@ -16,6 +16,7 @@ from stored_completions.extra import ESCAPED
 Change = Callable[[str], str]
 
 _DROPPED = f'"{DROPPED}"'.encode()
+_NOTHING = (b"null", b'""')
 _PLAIN_STARTS = tuple(bytes((sign,)) for sign in b"-0123456789tfn")  # of numbers, true, false and null
 
 
@@ -31,7 +32,7 @@ def pairs(policy: Policy, level: str) -> Change:
     """Of an object, what becomes of its values. A text has the hash that it has in a column of its own."""
 
     def value(raw: bytes) -> bytes:
-        return raw if raw == b"null" else _marked(policy, level, _unquoted(raw))
+        return raw if raw in _NOTHING else _marked(policy, level, _unquoted(raw))
 
     def change(text: str) -> str:
         members = pages.fields(text.encode())
@@ -85,7 +86,7 @@ def _without_alternatives(value: Any) -> Any:
 
 def _marked(policy: Policy, level: str, raw: bytes) -> bytes:
     """The JSON that stands in place of a value."""
-    if level == KEEP or raw == b"null":
+    if level == KEEP or raw in _NOTHING:
         return raw
     return _DROPPED if level == DROP else f'"{HASHED}{policy.digest(raw).hex()}"'.encode()
 

@@ -139,7 +139,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         connection.execute(f"insert into new.chat.{name} from chat.{name}")
     else:
         values = [
-            f'case when is_purged and "{column.name}" is not null then {markers[column.name]} else "{column.name}" end'
+            f'case when is_purged and "{column.name}" <> {_empty(column)} then {markers[column.name]} else "{column.name}" end'
             if column.name in markers
             else f'"{column.name}"'
             for column in columns
@@ -174,6 +174,10 @@ def _marker(table: str, column: Column) -> str | None:
         return f"'{DROPPED}'::blob"
     is_json = column.type == "json" or column.name in JSON_TEXT
     return f"""'"{DROPPED}"'""" if is_json else f"'{DROPPED}'"
+
+
+def _empty(column: Column) -> str:
+    return "''::blob" if column.type == "binary" else "''"
 
 
 def _is_object(table: str, column: str) -> bool:

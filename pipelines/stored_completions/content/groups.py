@@ -132,8 +132,11 @@ def undeclared(table: Table) -> list[str]:
     return [column.name for column in table.columns if column.type in _TYPES and column.name not in said]
 
 
-HASHES = frozenset("answer_hash message_hash history_hash prompt_hash system_prompt_hash".split())
-"""Keyed hashes of content already: they stay, but where the content is dropped and the warehouse's own key could
+HASHES = {
+    "answer_hash": (ANSWERS, TOOL_ARGUMENTS),
+    **dict.fromkeys(("message_hash", "history_hash", "prompt_hash", "system_prompt_hash"), (MESSAGES,)),
+}
+"""Keyed hashes of content already, and the groups that it belongs to: they stay, but where the content is dropped and the warehouse's own key could
 tell it: then they are NULL."""
 JSON_TEXT = frozenset(("arguments", "function_call_arguments"))
 """Text that its readers take for JSON: what stands in place of it must be JSON too."""

@@ -58,9 +58,11 @@ def _under(policy: Policy, table: Table, rows: pa.Table) -> pa.Table:
 
 
 def _each(column: pa.ChunkedArray, change: Change) -> pa.Array:
-    """Each distinct value changed once."""
+    """Each distinct value changed once; an empty one says no more than NULL does, and stays."""
     encoded = column.combine_chunks().dictionary_encode()
-    values = pa.array(map(change, encoded.dictionary.to_pylist()), column.type)
+    values = pa.array(
+        [change(value) if value else value for value in encoded.dictionary.to_pylist()], column.type
+    )
     return values.take(encoded.indices)
 
 
@@ -71,7 +73,7 @@ def _change(policy: Policy, table: Table, column: Column) -> Change | None:
         return None
     if group == EXTRA:
         return documents.extra(policy, table.name)
-    level = policy.level(GROUPS if group == WHOLE else (group,))
+    level = policy.level(GROUPS if group == WHOLE else HASHES.get(column.name, (group,)))
     if level == KEEP or (column.name in HASHES and (level == HASH or policy.has_key)):
         return None
     return _in_place(policy, level, column)
