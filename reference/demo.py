@@ -18,5 +18,6 @@ def make(folder: Path) -> Path:
     with Sandbox(Account.generate(COMPLETIONS, until=UNTIL), now=UNTIL + 60) as sandbox:
         account = {"api_key": "sk-sandbox", "base_url": sandbox.base_url}
         bill = {"billing": True, "admin_key": "sk-admin-sandbox", "billing_project": PROJECT}
-        sync(settings(account | bill, {}, None), path)
+        messages = {"messages": True, "images": "once"}
+        sync(settings(account | bill | messages, {}, None), path)
     return path

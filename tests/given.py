@@ -45,6 +45,8 @@ def at(text: str) -> datetime:
 
 
 def _filled(name: str, row: Row, dates: dict[str, date | None]) -> Row:
+    if name in ("messages", "prompts"):
+        return {"created_date": dates.get(row["completion_id"])} | row
     if name not in BY_NAME:
         return row
     columns = BY_NAME[name].schema.names

@@ -19,6 +19,7 @@ from stored_completions.models import CheckResult
 from stored_completions.pages import entry
 
 DAY = date(2025, 3, 1)
+READ = at("2025-03-02 00:00")
 METADATA = '{"team": "x", "n":1}'
 PRICE: Row = {
     "price_no": 1,
@@ -46,7 +47,13 @@ def good() -> DuckDBPyConnection:
     connection = warehouse(
         sources=[{"source": "default"}],
         completions=[
-            {"completion_id": "a", "created_at": at("2025-03-01 23:30"), "metadata": METADATA, "model": "m"},
+            {
+                "completion_id": "a",
+                "created_at": at("2025-03-01 23:30"),
+                "metadata": METADATA,
+                "model": "m",
+                "messages_synced_at": READ,
+            },
             {"completion_id": "b", "metadata": '{"t\\u0065am":"x"}'},
             {"completion_id": "c", "extra": '{"metadata$escaped":"..."}'},
             {"completion_id": "d", "created_at": at("1969-12-31 23:59"), "model": "hollow"},
@@ -83,6 +90,9 @@ def good() -> DuckDBPyConnection:
         price_multipliers=[MULTIPLIER],
         sync_runs=[{"run_id": "1"}],
         quarantine=[{"sha256": "00"}],
+        messages=[{"completion_id": "a", "message_index": index} for index in (0, 1)],
+        prompts=[{"completion_id": "a", "message_count": 2}],
+        attachments=[{"sha256": "11"}],
     )
     models.create_views(connection)
     return connection
@@ -101,6 +111,7 @@ def token(completion_id: str, choice_index: int, kind: str, token_index: int, **
 UNDATED: Row = {"completion_id": "a", "choice_index": 3}
 CHOICE: Row = UNDATED | {"created_date": DAY}
 ORPHAN: Row = {"completion_id": "gone", "choice_index": 0, "created_date": DAY}
+MESSAGE: Row = {"completion_id": "a", "created_date": DAY}
 TOKEN: Row = {**token("a", 3, "content", 0), "created_date": DAY}
 
 
@@ -135,6 +146,18 @@ def misdated(table_name: str, completion_id: str, wrong: date | None, belongs: d
 
 def stale(completion_id: str, key: str, metadata: str | None) -> Row:
     return {"completion_id": completion_id, "key": key, "value": None, "metadata": metadata}
+
+
+def unread(
+    completion_id: str, messages: int, message_count: int | None, last_index: int | None, read_at: Any
+) -> Row:
+    return {
+        "completion_id": completion_id,
+        "messages": messages,
+        "message_count": message_count,
+        "last_index": last_index,
+        "messages_synced_at": read_at,
+    }
 
 
 def overlap(table_name: str, name: str, tier: str | None, first_row: str, second_row: str) -> Row:
@@ -206,6 +229,15 @@ BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
             repeated("organization_costs", "default/2025-03-01/g"),
         ),
         ("organization_bills", {"source": "default"}, repeated("organization_bills", "default")),
+        ("messages", MESSAGE | {"message_index": 1}, repeated("messages", "a/1")),
+        ("prompts", MESSAGE | {"message_count": 2}, repeated("prompts", "a")),
+        ("attachments", {"sha256": "11"}, repeated("attachments", "11")),
+    ],
+    "messages_read": [
+        ("messages", MESSAGE | {"message_index": 2}, unread("a", 3, 2, 2, READ)),
+        ("messages", {"completion_id": "b", "message_index": 0}, unread("b", 1, None, 0, None)),
+        ("messages", {"completion_id": "gone", "message_index": 0}, unread("gone", 1, None, 0, None)),
+        ("prompts", {"completion_id": "b", "message_count": 1}, unread("b", 0, 1, None, None)),
     ],
     "index_gaps": [
         ("tool_calls", CHOICE | {"tool_call_index": 3}, gap("tool_calls", (0, 3, 3))),
@@ -240,6 +272,8 @@ BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
         ("annotations", UNDATED | {"annotation_index": 1}, misdated("annotations", "a", None, DAY)),
         ("top_logprobs", token("a", 3, "content", 0, rank=0), misdated("top_logprobs", "a", None, DAY)),
         ("metadata", {"completion_id": "a", "key": "x"}, misdated("metadata", "a", None, DAY)),
+        ("messages", {"completion_id": "a", "message_index": 2}, misdated("messages", "a", None, DAY)),
+        ("prompts", {"completion_id": "a", "message_count": 2}, misdated("prompts", "a", None, DAY)),
     ],
     "stale_metadata": [
         ("metadata", {"completion_id": "a", "key": "tea", "created_date": DAY}, stale("a", "tea", METADATA)),

@@ -30,6 +30,10 @@ dated as (
     select 'usage', usage.completion_id, usage.created_date from chat.usage
     union all
     select 'metadata', metadata.completion_id, metadata.created_date from chat.metadata
+    union all
+    select 'messages', messages.completion_id, messages.created_date from chat.messages
+    union all
+    select 'prompts', prompts.completion_id, prompts.created_date from chat.prompts
 )
 select
     dated.table_name,

@@ -112,3 +112,18 @@ select 'organization_bills', organization_bills.source, count(*)
 from chat.organization_bills
 group by organization_bills.source
 having count(*) > 1
+union all
+select 'messages', messages.completion_id || '/' || cast(messages.message_index as varchar), count(*)
+from chat.messages
+group by messages.completion_id, messages.message_index
+having count(*) > 1
+union all
+select 'prompts', prompts.completion_id, count(*)
+from chat.prompts
+group by prompts.completion_id
+having count(*) > 1
+union all
+select 'attachments', attachments.sha256, count(*)
+from chat.attachments
+group by attachments.sha256
+having count(*) > 1

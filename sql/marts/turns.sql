@@ -43,7 +43,7 @@ completions as (
 completion_costs as (
     select * from marts.completion_costs
 ),
--- said: by its hash; called: without a word, as servers list an answer whose calls they leave out
+-- by what was said, and as servers list an answer whose calls they leave out: without a word
 answers as (
     select
         choices.completion_id,
