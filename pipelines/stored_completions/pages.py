@@ -13,9 +13,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from struct import pack
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 from msgspec import Raw
 
 from stored_completions import deep
@@ -88,14 +90,20 @@ def read_page(body: bytes) -> Page:
 
 def utf8(body: bytes) -> bytes:
     """`body` as valid UTF-8, surrogates that were encoded as bytes written as escapes; else ValueError."""
-    if body.isascii():
+    if body.isascii() or _is_utf8(body):
         return body
+    text = body.decode("utf-8", "surrogatepass")
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Looked at where it is: to decode it would take up to four times its size."""
+    ends = pa.py_buffer(pack("=qq", 0, len(body)))
     try:
-        body.decode()
-    except UnicodeDecodeError:
-        text = body.decode("utf-8", "surrogatepass")
-        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()
-    return body
+        pa.Array.from_buffers(pa.large_string(), 1, [None, ends, pa.py_buffer(body)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def fields(raw: bytes) -> Fields | None:
