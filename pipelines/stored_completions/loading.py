@@ -17,7 +17,7 @@ from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
 from stored_completions.warehouse import Files
 
-_MEMORY = "1GB"
+_MEMORY = "512MB"
 _DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "ERROR",
@@ -43,6 +43,7 @@ class Loading:
         self._pipeline = _pipeline(self.connection, files)
         self._thread = ThreadPoolExecutor(1, "load")
         self._may_be_recovered = False
+        self._has_tables = not store.Store(self.connection).is_empty
 
     def load(self, key: str, round_: Round) -> None:
         """Loads a round and its cursor, all or nothing; WarehouseError says why not.
@@ -51,7 +52,7 @@ class Loading:
         """
         from stored_completions.source import loaded_round
 
-        source = loaded_round(key, round_)
+        source = loaded_round(key, round_, makes_tables=not self._has_tables)
         self._may_be_recovered = True
         undo.move_out(self.connection, *round_.replaced)
         try:
@@ -60,6 +61,7 @@ class Loading:
             raise WarehouseError(_why_unloaded(error, self._files)) from error
         undo.forget(self.connection)
         self._may_be_recovered = False
+        self._has_tables = True
 
     def close(self) -> None:
         """Closes the file; dlt's folder stays after a load that failed, so that the next sync recovers."""

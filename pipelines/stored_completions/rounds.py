@@ -34,7 +34,7 @@ class Bounds:
     which what such rounds loaded is published meanwhile.
     """
 
-    completions: int = 20_000
+    completions: int = 50_000
     bytes: int = 64_000_000
     messages: int = 2_000
     publish_every: float = 600.0

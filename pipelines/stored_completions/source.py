@@ -67,23 +67,29 @@ def stored_completions(
                     round_ = new()
         yield round_
 
-    return _resource(key, read, _MERGE)
+    return _resource(key, read, _MERGE, makes_tables=True)
 
 
 @dlt.source(name=PIPELINE, section=PIPELINE, max_table_nesting=0)
-def loaded_round(key: str, round_: Round) -> DltResource:
-    """One round that was read already, to be appended to a warehouse without these rows."""
-    return _resource(key, lambda _: iter((round_,)), "append")
+def loaded_round(key: str, round_: Round, *, makes_tables: bool) -> DltResource:
+    """One round that was read already, to be appended to a warehouse without these rows.
+
+    `makes_tables`: those that it has no rows of too, as on a new warehouse; each costs dlt a file and a job.
+    """
+    return _resource(key, lambda _: iter((round_,)), "append", makes_tables)
 
 
-def _resource(key: str, read: Callable[[Cursor], Iterator[Round]], disposition: Any) -> DltResource:
+def _resource(
+    key: str, read: Callable[[Cursor], Iterator[Round]], disposition: Any, makes_tables: bool
+) -> DltResource:
     @dlt.resource(name=RESOURCE)
     def completions() -> Iterator[Any]:
         state = dlt.current.resource_state()
         load_id = dlt.current.load_package_state()["load_id"]
         for round_ in read(Cursor.from_json(state.get(key, {}))):
             for table, rows in round_.tables(load_id):
-                yield dlt.mark.with_table_name(rows, table.name)
+                if rows.num_rows or makes_tables:
+                    yield dlt.mark.with_table_name(rows, table.name)
             if round_.cursor is not None:
                 state[key] = round_.cursor.as_json()
 
