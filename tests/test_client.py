@@ -27,6 +27,7 @@ from stored_completions.errors import (
     CursorGone,
     LimitTooLarge,
     NotFound,
+    PageTooHeavy,
     ServiceError,
     StoredCompletionsError,
     UsageError,
@@ -671,6 +672,18 @@ class TestPages:
         error = final(script, limit=500, after=after)
         assert type(error) is LimitTooLarge
         assert_words(error, "500")
+
+    @pytest.mark.parametrize(
+        "line", [answer(), answer(gzip.compress(PAGE * 9), content_encoding="gzip")], ids=["plain", "gzip"]
+    )
+    def test_too_heavy(self, script: Script, line: Line) -> None:
+        script.says(line)
+        assert type(final(script, most_bytes=len(PAGE) - 1)) is PageTooHeavy
+
+    def test_not_too_heavy(self, script: Script, client: Client) -> None:
+        script.says(answer(), answer(gzip.compress(PAGE), content_encoding="gzip"))
+        assert listed(client, most_bytes=len(PAGE)).value == json.loads(PAGE)
+        assert listed(client, most_bytes=len(PAGE)).value == json.loads(PAGE)
 
     @pytest.mark.parametrize(
         "line",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from msgspec import Raw
 
@@ -350,8 +351,18 @@ def test_what_was_known_keeps_its_stamps() -> None:
 
 def test_every_table_has_its_schema_however_many_rows_it_has() -> None:
     for tables in (Rows("default", now=0).tables("load"), load(b'{"id":"a","choices":[{}]}')):
-        found = [(table.name, loaded.schema) for table, loaded in tables]
+        found = [(table.name, plain(loaded.schema)) for table, loaded in tables]
         assert found == [(table.name, table.schema) for table in TABLES]
+
+
+def plain(schema: pa.Schema) -> pa.Schema:
+    """What a dictionary is of, for columns in which values repeat."""
+    return pa.schema(
+        [
+            field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+            for field in schema
+        ]
+    )
 
 
 def test_a_body_is_kept_as_it_was_sent() -> None:

@@ -343,10 +343,23 @@ def test_heavy_pages_shrink_the_page_size_and_light_ones_restore_it() -> None:
     walk = Walk(Cursor(), Pace(page_size=100), NOW)
     walk.take([Listed(f"a{n}", NOW - 1000 + n) for n in range(100)], True, NOW, size=320_000_000)
     assert walk.request is not None
-    assert walk.request.limit == 10
+    assert walk.request.limit == 5
     walk.take([Listed(f"b{n}", NOW - 900 + n) for n in range(10)], True, NOW, size=1_000)
     assert walk.request is not None
-    assert walk.request.limit == 20
+    assert walk.request.limit == 10
+
+
+def test_a_page_that_was_too_heavy_is_asked_for_in_parts_and_a_second_that_needs_more_is_read_whole() -> None:
+    walk = Walk(Cursor(), Pace(page_size=100), NOW)
+    asked = []
+    for _ in range(3):
+        assert walk.request is not None
+        asked.append((walk.request.limit, walk.request.most_bytes is None))
+        walk.page_too_heavy()
+    assert walk.request is not None
+    assert asked == [(100, False), (12, False), (2, True)]
+    walk.take([Listed("a", NOW - 900), Listed("b", NOW - 900)], True, NOW, size=6_000_000)
+    assert (walk.request.limit, walk.request.most_bytes) == (4, None)
 
 
 def test_the_trail_stays_short_and_keeps_both_ends() -> None:

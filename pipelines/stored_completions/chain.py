@@ -24,7 +24,9 @@ from stored_completions.errors import LimitTooLarge, NoProgress
 SMALLEST_CEILING = 20
 LARGEST_LIMIT = 16_384
 _MOST_SETBACKS = 12
-_PAGE_BYTES = 32_000_000
+_PAGE_BYTES = 16_000_000
+_MOST_BYTES = 3 * _PAGE_BYTES
+_SMALLEST_PAGE = 2
 
 Order = Literal["asc", "desc"]
 _FIRST = {"asc": "oldest", "desc": "newest"}
@@ -32,12 +34,16 @@ _FIRST = {"asc": "oldest", "desc": "newest"}
 
 @dataclass(frozen=True)
 class Request:
-    """One page to ask for: at most `limit` rows after the row `after`; `model`: only its rows, a probe."""
+    """One page to ask for: at most `limit` rows after the row `after`; `model`: only its rows, a probe.
+
+    An answer of more than `most_bytes` is not worth its memory: a smaller page is.
+    """
 
     after: str | None
     limit: int
     order: Order = "asc"
     model: str | None = None
+    most_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,11 @@ class Chain:
         self._page_size = min(self._page_size, self._ceiling)
         self.request = self._ask(self._ceiling)
 
+    def page_too_heavy(self) -> None:
+        """The page was not read whole: asks for an eighth of it. A second that needs a larger page gets one."""
+        self._page_size = max(_SMALLEST_PAGE, self._page_size // 8)
+        self.request = self._ask(self._page_size)
+
     def _go_on(self, page: Sequence[Listed], places: list[int], is_full: bool) -> None:
         """Chooses the next page when there is more: past this second, or more of it."""
         if _is_falling(places):
@@ -259,14 +270,16 @@ class Chain:
             self.trail.add(marks, self._known if horizon is None else horizon)
 
     def _fit_page_size(self, size: int, rows: int) -> None:
-        """Keeps pages near 32 MB: logprobs can make a hundred completions weigh 300 MB."""
+        """Keeps pages near 16 MB: logprobs can make a hundred completions weigh 300 MB."""
         if size > _PAGE_BYTES:
-            self._page_size = max(2, rows * _PAGE_BYTES // size)
+            self._page_size = max(_SMALLEST_PAGE, rows * _PAGE_BYTES // size)
         elif size * 4 < _PAGE_BYTES:
             self._page_size = min(self._page_size * 2, self._largest_page, self._ceiling)
 
     def _ask(self, limit: int) -> Request:
-        return Request(self._anchor.id if self._anchor else None, limit, self.order)
+        may_shrink = limit == self._page_size > _SMALLEST_PAGE
+        most_bytes = _MOST_BYTES if may_shrink else None
+        return Request(self._anchor.id if self._anchor else None, limit, self.order, most_bytes=most_bytes)
 
     def _mirrored(self, mark: Mark) -> Mark:
         return Mark(mark.created * self._sign, mark.id)

@@ -259,6 +259,10 @@ def sync(
     Sources with a part of their own in the configuration, [sources.stored_completions.NAME], are all synced, side by
     side, unless --source names one. One that fails stops no other; the exit code is then 1.
     """
+    from stored_completions.lean import settle
+
+    settle()
+
     from stored_completions.config import accounts
     from stored_completions.progress import watching
     from stored_completions.sync import stopping, sync_all

@@ -21,7 +21,7 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from stored_completions import __version__
-from stored_completions.errors import NotFound, ServiceError, UsageError
+from stored_completions.errors import NotFound, PageTooHeavy, ServiceError, UsageError
 from stored_completions.rate_budget import RateBudget
 from stored_completions.refusals import (
     KEPT,
@@ -168,12 +168,13 @@ class Client:
         order: str = "asc",
         model: str | None = None,
         metadata: Mapping[str, str] = {},
+        most_bytes: int | None = None,
     ) -> Answer[T]:
         """One page of the list. CursorGone when `after` is not known any more, LimitTooLarge when
-        `limit` is refused."""
+        `limit` is refused, PageTooHeavy when the answer has more than `most_bytes`: the rest is not read."""
         wanted: dict[str, str | None] = {"limit": str(limit), "order": order, "after": after, "model": model}
         wanted |= {f"metadata[{key}]": value for key, value in metadata.items()}
-        return self._get(Ask(LIST, _sent(wanted)), parse)
+        return self._get(Ask(LIST, _sent(wanted), most_bytes), parse)
 
     def completion(self, parse: Callable[[bytes], T], completion_id: str) -> Answer[T]:
         """One completion; NotFound when it is not there."""
@@ -230,10 +231,13 @@ class Client:
 
     def _body(self, ask: Ask, response: httpx.Response) -> bytes:
         due = time.monotonic() + self._patience.answer_timeout
-        parts = []
+        parts, came = [], 0
+        _check_weight(ask, _announced(response))
         try:
             for part in response.iter_bytes():
                 parts.append(part)
+                came += len(part)
+                _check_weight(ask, came)
                 if time.monotonic() > due:
                     raise httpx.ReadTimeout(f"not whole after {self._patience.answer_timeout:g} s")
             return b"".join(parts)
@@ -284,6 +288,17 @@ class Client:
             f"{self._endpoint.url} gave no usable answer in {state.attempt_number} tries; the last: {error}. "
             f"{KEPT} If it stays so, look at the network, a proxy in between and the base URL."
         ) from error
+
+
+def _announced(response: httpx.Response) -> int:
+    """Bytes of the body that is about to come, as far as the server says; compressed ones grow yet."""
+    length = response.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def _check_weight(ask: Ask, came: int) -> None:
+    if ask.most_bytes is not None and came > ask.most_bytes:
+        raise PageTooHeavy(f"A page had more than {ask.most_bytes / 1e6:.0f} MB.")
 
 
 def _check_key(key: str) -> None:

@@ -15,7 +15,7 @@ from stored_completions import extra as fit
 from stored_completions.arguments import judged
 from stored_completions.exact import Gathered, Row
 from stored_completions.items import Item
-from stored_completions.logprobs import logprob_tables
+from stored_completions.logprobs import logprob_tables, same
 from stored_completions.tables import CHOICES, COMPLETIONS, LOAD_ID, TABLES, TOOL_CALLS, Table
 
 _ENOUGH = 1000  # rows that are worth an Arrow array: fewer cost more than they free
@@ -77,15 +77,21 @@ class Rows:
 
     def _gather(self, at_least: int) -> None:
         for table in TABLES:
-            rows = self._gathered.rows[table.name]
-            if len(rows) >= at_least:
-                self._parts[table.name].append(arrow(table, rows))
+            rows, parts = self._gathered.rows[table.name], self._parts[table.name]
+            if len(rows) >= at_least and (rows or not parts):
+                parts.append(arrow(table, rows))
                 rows.clear()
 
 
 def stamp(rows: pa.Table, table: Table, load_id: str) -> pa.Table:
-    """`rows` with the load id as their last column, in exactly the table's schema."""
-    return rows.append_column(LOAD_ID, pa.repeat(pa.scalar(load_id), rows.num_rows)).cast(table.schema)
+    """`rows` with the load id as their last column, in the table's schema; what repeats stays a dictionary."""
+    stamped = rows.append_column(LOAD_ID, same(load_id, rows.num_rows))
+    types = [
+        found.type if pa.types.is_dictionary(found.type) else field.type
+        for found, field in zip(stamped.schema, table.schema, strict=True)
+    ]
+    fields = [field.with_type(kind) for field, kind in zip(table.schema, types, strict=True)]
+    return stamped.cast(pa.schema(fields)).unify_dictionaries()
 
 
 def arrow(table: Table, rows: list[Row]) -> pa.Table:

@@ -7,6 +7,7 @@ StoredCompletionsError      exit 1   failed, state kept, safe to repeat
 │   ├── NotFound            —        one object is not there (the caller decides)
 │   ├── CursorGone          —        the cursor is not known any more (the walk steps back)
 │   ├── LimitTooLarge       —        the page size was refused (the walk shrinks it)
+│   ├── PageTooHeavy        —        the page has too many bytes (the walk shrinks it)
 │   └── NoProgress          exit 1   pages repeat: the walk would never end
 ├── WarehouseError          exit 1   a file cannot be read, written or understood
 ├── Unmet                   exit 3   a check, a budget or an age is not met
@@ -42,6 +43,10 @@ class CursorGone(ServiceError):
 
 
 class LimitTooLarge(ServiceError):
+    pass
+
+
+class PageTooHeavy(ServiceError):
     pass
 
 

@@ -98,10 +98,11 @@ def _kind(slices: list[Slice], read: pa.Table, kind: str) -> tuple[pa.Table, pa.
     lists = _lists(read, kind)
     owner, token_index = _positions(lists)
     tokens = lists.flatten()
+    ids = pa.array([slice_.completion_id for slice_ in slices], pa.string())
     keys = {
-        "completion_id": pa.array([slice_.completion_id for slice_ in slices], pa.string()).take(owner),
+        "completion_id": pa.DictionaryArray.from_arrays(owner.cast(pa.int32()), ids),
         "choice_index": pa.array([slice_.choice_index for slice_ in slices], pa.int64()).take(owner),
-        "kind": pa.repeat(pa.scalar(kind), len(tokens)),
+        "kind": same(kind, len(tokens)),
         "token_index": token_index,
         "created_date": pa.array([slice_.created_date for slice_ in slices], pa.int32())
         .cast(pa.date32())
@@ -114,6 +115,12 @@ def _kind(slices: list[Slice], read: pa.Table, kind: str) -> tuple[pa.Table, pa.
         _arrow(LOGPROBS, keys | _values(tokens)),
         _arrow(TOP_LOGPROBS, inner | {"rank": rank} | _values(alternatives.flatten())),
     )
+
+
+def same(text: str, times: int) -> pa.DictionaryArray:
+    """One text so many times, stored once."""
+    indexes = pa.repeat(pa.scalar(0, pa.int32()), times)
+    return pa.DictionaryArray.from_arrays(indexes, pa.array([text], pa.string()))
 
 
 def _lists(read: pa.Table, kind: str) -> pa.ListArray:

@@ -11,7 +11,7 @@ from hashlib import blake2b, sha256
 
 from stored_completions.client import Answer, Client
 from stored_completions.cursor import Cursor
-from stored_completions.errors import CursorGone, LimitTooLarge
+from stored_completions.errors import CursorGone, LimitTooLarge, PageTooHeavy
 from stored_completions.items import Item, item
 from stored_completions.pages import Entry, Members, Page, read_page
 from stored_completions.walk import Listed, Request, Walk
@@ -72,6 +72,10 @@ def pages(
                 walk.limit_refused(refusal)
                 pending = _submit(pool, client, walk.request, query)
                 continue
+            except PageTooHeavy:
+                walk.page_too_heavy()
+                pending = _submit(pool, client, walk.request, query)
+                continue
             except CursorGone:
                 walk.cursor_gone()
                 pending = _submit(pool, client, walk.request, query)
@@ -96,6 +100,7 @@ def _submit(
         order="asc",
         model=query.model,
         metadata=query.metadata,
+        most_bytes=request.most_bytes,
     )
 
 

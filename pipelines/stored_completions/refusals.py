@@ -48,10 +48,11 @@ class PassingError(Exception):
 
 @dataclass(frozen=True)
 class Ask:
-    """A question: a path below the base URL, and its query."""
+    """A question: a path below the base URL, and its query; answers of more than `most_bytes` are not wanted."""
 
     path: str
     query: Mapping[str, str | Sequence[str]]
+    most_bytes: int | None = None
 
     @property
     def after(self) -> str | None:

@@ -116,6 +116,10 @@ class Walk:
         """The page size was too large: falls back to the largest that worked, at least 20."""
         self._chain.limit_refused(refusal)
 
+    def page_too_heavy(self) -> None:
+        """The page had more bytes than the request allowed: asks for fewer rows."""
+        self._chain.page_too_heavy()
+
     def _settle(self) -> None:
         base = self._started_at or 0
         if self._date is None and self._chain.known is not None:

@@ -30,9 +30,10 @@ Change = Callable[[Any], Any]
 def treated(table: Table, rows: pa.Table, policy: Policy, purged: Collection[str] = ()) -> pa.Table:
     """`rows` of a table, with its columns or some of them, as the policy leaves them."""
     rows = _wanted(table, rows, policy)
-    result = _under(policy, table, rows)
     if not purged or "completion_id" not in rows.schema.names:
-        return result
+        return _under(policy, table, rows)
+    rows = _plain(rows)
+    result = _under(policy, table, rows)
     is_purged = pc.is_in(rows["completion_id"], value_set=pa.array(list(purged), pa.string()))
     if not pc.any(is_purged, min_count=0).as_py():
         return result
@@ -46,6 +47,15 @@ def _wanted(table: Table, rows: pa.Table, policy: Policy) -> pa.Table:
     unwanted = {NONE: ("logprobs", "top_logprobs"), TOKENS_ONLY: ("top_logprobs",)}.get(policy.logprobs, ())
     unwanted += ("attachments",) if policy.levels[MESSAGES] != KEEP else ()
     return rows.slice(0, 0) if table.name in unwanted else rows
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """The same values without dictionaries, which Arrow cannot choose between."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))
 
 
 def _under(policy: Policy, table: Table, rows: pa.Table) -> pa.Table:
