@@ -144,7 +144,9 @@ QUESTIONS = (
 @click.command()
 @click.option("--completions", default=200_000, show_default=True, help="Size of the warehouse.")
 @click.option("--memory", default="4GB", show_default=True, help="DuckDB's memory_limit.")
-@click.option("--keep", type=click.Path(dir_okay=False, path_type=Path), help="Make it here, or use what is here.")
+@click.option(
+    "--keep", type=click.Path(dir_okay=False, path_type=Path), help="Make it here, or use what is here."
+)
 @click.option("--only", multiple=True, help="Only these views; repeatable.")
 @click.option("--markdown", is_flag=True, help="As a table for Markdown.")
 def main(completions: int, memory: str, keep: Path | None, only: tuple[str, ...], markdown: bool) -> None:
