@@ -27,13 +27,13 @@ demo: $(VENV)/.runtime  ## sync generated data from a local API and report on it
 test: $(VENV)/.dev  ## run the whole test suite
 	@$(VENV)/bin/python -m pytest
 
+.PHONY: soak
+soak: $(VENV)/.dev  ## kill, stop and double syncs at random moments; SOAK='--kills 200 --seed 1', --help says more
+	@PYTHONPATH=tests $(VENV)/bin/python -m soak $(SOAK)
+
 .PHONY: bench
 bench: $(VENV)/.dev  ## measure a sync beside raw DuckDB SQL and dlt's rest_api; BENCH='--help' says how
 	@$(VENV)/bin/python -m bench.run $(BENCH)
-
-.PHONY: bench-sql
-bench-sql: $(VENV)/.dev  ## measure questions to the views on a large warehouse; BENCH='--help' says how
-	@$(VENV)/bin/python -m bench.analysts $(BENCH)
 
 .PHONY: reference
 reference: $(VENV)/.dev  ## renew sql/README.md: every table and view, with answers on the demo account
@@ -98,6 +98,38 @@ $(SCHEDULERS)/.ready: tests/schedules/requirements.txt pyproject.toml
 .PHONY: test-schedules
 test-schedules: $(SCHEDULERS)/.ready  ## put the recipes of schedules/ before Airflow, Dagster and GitHub's schema
 	$(SCHEDULERS)/bin/python -m pytest -o addopts= -o filterwarnings=default --noconftest tests/schedules/schedulers_check.py
+
+# Analysts' DuckDB is older than ours. Everything that stores, views and publishes runs on 1.5, too; 1.4 gets
+# DuckDB alone, and must be able to read all of a copy that each of the others has published.
+DUCKDB15 := .engines/duckdb-1.5
+DUCKDB14 := .engines/duckdb-1.4
+ON_DUCKDB15 := $(addprefix tests/test_,schema forced warehouse crash store views models checks definitions query)
+
+$(DUCKDB15)/.ready: pyproject.toml constraints.txt
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(DUCKDB15)
+	@sed '/^duckdb==/d' constraints.txt > $(DUCKDB15)/constraints.txt
+	@PIP_CONSTRAINT=$(DUCKDB15)/constraints.txt PIP_BUILD_CONSTRAINT=$(DUCKDB15)/constraints.txt \
+	    $(DUCKDB15)/bin/python -m pip install --quiet --editable '.[dev]' 'duckdb==1.5.*'
+	@touch $@
+
+$(DUCKDB14)/.ready:
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(DUCKDB14)
+	@$(DUCKDB14)/bin/python -m pip install --quiet 'duckdb==1.4.*'
+	@touch $@
+
+.PHONY: test-duckdb
+test-duckdb: $(VENV)/.dev $(DUCKDB15)/.ready $(DUCKDB14)/.ready  ## run storage, views and publishing on DuckDB 1.5, and read what they publish with 1.4
+	@rm -rf build/duckdb && mkdir -p build/duckdb
+	cd build/duckdb && ../../$(VENV)/bin/stored-completions demo > demo.txt
+	cp build/duckdb/*.duckdb build/duckdb/by-2.0.db
+	cd build/duckdb && ../../$(DUCKDB15)/bin/stored-completions demo > demo.txt
+	cp build/duckdb/*.duckdb build/duckdb/by-1.5.db
+	for engine in $(DUCKDB14) $(DUCKDB15) $(VENV); do \
+	    for file in build/duckdb/by-*.db; do $$engine/bin/python tests/engines/opens.py $$file; done; \
+	done
+	$(DUCKDB15)/bin/python -m pytest $(addsuffix .py,$(ON_DUCKDB15))
 
 # One environment, two stamps: the demo gets by without the developers' tools.
 # An install begins by taking all stamps away, so one that was interrupted leaves none of them, and

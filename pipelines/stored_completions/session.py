@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Lock
 
 import duckdb
@@ -55,7 +54,6 @@ class Session:
         watcher: Watcher,
         *,
         prices: Overrides = NONE,
-        views: Path | None = None,
         publish_min_interval: int = 0,
         policy: Policy = KEPT,
         change_policy: bool = False,
@@ -71,7 +69,6 @@ class Session:
         self.broken_by: Exception | None = None
         self._watcher = watcher
         self._prices = prices
-        self._views = views
         self._publish_min_interval = publish_min_interval
         self.policy = policy
         self._change_policy = change_policy
@@ -205,13 +202,12 @@ class Session:
         return (
             connection is not None
             and not self.store.is_empty
-            and definitions.are_outdated(connection, self._prices, self._views)
+            and definitions.are_outdated(connection, self._prices)
         )
 
     def _publish(self) -> None:
         connection = self.write().connection
-        for sentence in definitions.refresh(connection, self._prices, self._views):
-            self._watcher.say(sentence)
+        definitions.refresh(connection, self._prices)
         rollup.refresh(connection)
         publish(self.files, connection)
         self._has_published = True

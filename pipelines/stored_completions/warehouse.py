@@ -104,7 +104,7 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     config: dict[str, Any] = {} if read_only else {"storage_compatibility_version": "v1.4.0"}
     try:
         connection = duckdb.connect(str(path), read_only=read_only, config=config)
-    except (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException) as error:
+    except duckdb.Error as error:
         raise _why_unopened(path, error) from error
     connection.execute("set global TimeZone = 'UTC'")
     return connection
@@ -150,7 +150,7 @@ def generation(path: Path) -> str | None:
     with contextlib.closing(connect(path, read_only=True)) as connection:
         try:
             row = _first(connection, "select generation, schema_version from chat.publication")
-        except (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException) as error:
+        except duckdb.Error as error:
             raise _why_unopened(path, error) from error
     if row is None:
         return None
@@ -201,6 +201,8 @@ def _why_unopened(path: Path, error: Exception) -> WarehouseError:
         )
     if "permission denied" in text:
         return WarehouseError(f"{path} cannot be opened: permission denied.")
+    if "cannot open file" in text or "out of memory" in text:
+        return WarehouseError(f"{path} cannot be opened: {first_line(error)} Mend the cause and try again.")
     return Damaged(
         f"{path} cannot be read as a DuckDB file: it is damaged, or newer than this DuckDB ({duckdb.__version__}). "
         f"Put a good copy back, or move it away and sync again."
