@@ -35,6 +35,10 @@ soak: $(VENV)/.dev  ## kill, stop and double syncs at random moments; SOAK='--ki
 bench: $(VENV)/.dev  ## measure a sync beside raw DuckDB SQL and dlt's rest_api; BENCH='--help' says how
 	@$(VENV)/bin/python -m bench.run $(BENCH)
 
+.PHONY: bench-sql
+bench-sql: $(VENV)/.dev  ## measure questions to the views on a large warehouse; BENCH='--help' says how
+	@$(VENV)/bin/python -m bench.analysts $(BENCH)
+
 .PHONY: reference
 reference: $(VENV)/.dev  ## renew sql/README.md: every table and view, with answers on the demo account
 	@$(VENV)/bin/python -m reference

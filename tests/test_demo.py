@@ -1,5 +1,7 @@
 """`demo`: the whole job in an empty folder, with no key and no settings, and again."""
 
+import re
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -22,15 +24,16 @@ def test_the_whole_job_twice(tmp_path: Path) -> None:
     assert (again.code, again.err) == (0, "")
     with duckdb.connect(str(tmp_path / NAME), read_only=True) as connection:
         assert connection.execute("select count(*) from chat.completions").fetchall() == [(SIZE + 1,)]
-        assert connection.execute("select outcome from chat.sync_runs").fetchall() == [("done",)]
+        outcomes = connection.execute("select outcome from chat.sync_runs order by started_at").fetchall()
+        assert outcomes == [("done",), ("nothing_new",), ("nothing_new",)]
     assert_report(first.out, SIZE)
     assert_commands_work(first.out, tmp_path)
 
 
 def assert_report(out: str, size: int) -> None:
-    """At most 60 lines of 80 columns, with the figures, what they rest on, and what to do next."""
+    """At most 80 lines of 80 columns: the figures, what they rest on, the bill beside them, what to do next."""
     lines = out.splitlines()
-    assert len(lines) <= 60
+    assert len(lines) <= 80
     assert max(map(len, lines)) <= 80
     assert not any(line.endswith(" ") for line in lines)
     assert f"Synced: {size} completions in 2 requests" in out
@@ -40,6 +43,11 @@ def assert_report(out: str, size: int) -> None:
     assert any(row[:1] == ["gpt-4o-mini-2024-07-18"] and len(row) == 6 for row in cells)
     assert any(row[:1] == ["Total"] and row[1] == str(size) for row in cells)
     assert "is an upper bound: only totals were stored" in " ".join(out.split())
+    steps = lines[lines.index(next(line for line in lines if line.startswith("step  "))) + 1 :]
+    amounts = [Decimal(line.rsplit(maxsplit=1)[1]) for line in steps[: steps.index("")]]
+    assert len(amounts) >= 10
+    assert abs(sum(amounts[:-1]) - amounts[-1]) < Decimal("0.001")
+    assert re.search(r"are stored of [\d,]+ requests billed \(\d+\.\d %\)\.", out)
     for command in ("export OPENAI_API_KEY=sk-...", "stored-completions check", "stored-completions sync"):
         assert f"  {command}" in lines
 

@@ -46,6 +46,7 @@ def test_what_a_person_reads(folder: Path, sandbox: Sandbox) -> None:
     said = lines(done)
     assert list(said) == [
         "warehouse", "published", "last run", "content policy", "source", "completions", "sync again by", "cursor",
+        "coverage",
     ]  # fmt: skip
     assert said["warehouse"].startswith(f"{folder / NAME}, ")
     assert said["last run"].endswith(" UTC, nothing new")

@@ -1,4 +1,4 @@
--- A warehouse of any size, made in SQL: $completions of them over 90 days, in order of time, in the shares of
+-- A warehouse of any size, made in SQL: $completions completions over 90 days, in order of time, in the shares of
 -- tiers, tools and labels that accounts have; one in $every has logprobs of $tokens tokens with 4 alternatives each.
 create temp table numbers as
 select

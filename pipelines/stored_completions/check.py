@@ -5,8 +5,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from stored_completions.billing.reading import Days, read
+from stored_completions.billing.reports import COSTS, USAGE
 from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.errors import (
@@ -48,6 +52,9 @@ def check(settings: Settings, path: Path, say: Callable[[str], None] = lambda _:
         yield finding
         if finding.error is None and listed.an_id:
             yield _guarded("input messages", listed.ask_messages)
+    if settings.billing is not None:
+        with Client(settings.billing.endpoint, patience, on_retry=say) as client:
+            yield _guarded("bill", partial(_bill, client))
     yield _guarded("warehouse", lambda: _warehouse(files, settings))
     yield _guarded("lock", lambda: _lock(files))
 
@@ -88,6 +95,13 @@ class _Listed:
         except NotFound:
             return "none for the newest completion, as on servers that do not keep them"
         return "answers, and the key may read them"
+
+
+def _bill(client: Client) -> str:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    for report in (USAGE, COSTS):
+        read(client, report, "check", Days(yesterday, yesterday), lambda _: None)
+    return "usage and costs answer, and the admin key may read them"
 
 
 def _an_id(page: Page) -> str | None:

@@ -30,6 +30,7 @@ from stored_completions.commands.options import (
 )
 from stored_completions.commands.prices import prices
 from stored_completions.commands.purge import purge
+from stored_completions.commands.reconcile import reconcile  # noqa: F401  (adds itself to report)
 from stored_completions.commands.reports import report
 from stored_completions.commands.verify import verify
 from stored_completions.errors import Stopped
@@ -149,6 +150,7 @@ def _account(now: int | None, *, ndjson: str | None, completions: int, **kinds: 
 
 @cli.command(short_help="Key, endpoint, permissions, warehouse: what is wrong?")
 @source_options
+@billing_options
 @warehouse_option
 def check(warehouse: Path, **flags: Any) -> None:
     """Look at settings, key, endpoint, permissions and warehouse, and write nothing.

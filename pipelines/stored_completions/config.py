@@ -30,7 +30,7 @@ _PREFIX = "SOURCES__STORED_COMPLETIONS__"
 
 _KNOWN = (
     "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
-    "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices insecure_http "
+    "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices views insecure_http "
     "admin_key billing billing_since billing_project "
     "content content_key logprobs "
     "deletion_limit messages max_messages in_flight images requests_per_second"
@@ -69,6 +69,7 @@ class Settings:
     source: str = "default"
     max_pages: int | None = None
     prices: Path | None = None
+    views: Path | None = None
     billing: Billing | None = None
     content: Policy = KEPT
     deletion_limit: float = DELETION_LIMIT
@@ -200,6 +201,7 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
         source=_name("source", values.text("source") or "default"),
         max_pages=None if most_pages is None else _whole("max_pages", most_pages),
         prices=_file(values.text("prices"), folder),
+        views=_file(values.text("views"), folder),
         billing=billing(values, account) if with_bill else None,
         content=policy(values.weakest_first("content"), values.text("logprobs"), values.text("content_key")),
         deletion_limit=_share("deletion_limit", values.get("deletion_limit", DELETION_LIMIT)),

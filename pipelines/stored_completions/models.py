@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 
-LAYERS = ("chat", "marts", "reports")
+LAYERS = ("chat", "marts", "reports", "custom")
 
 _COLUMN = re.compile(r"   (\w+)\s+(\S.*)")
 _RELATION = re.compile(rf"\b({'|'.join(LAYERS)})\.(\w+)")
@@ -104,8 +104,13 @@ def create_views(connection: DuckDBPyConnection) -> None:
     connection.execute("create schema if not exists marts")
     for model in in_order(models("marts")):
         connection.execute(f"create or replace view {model.relation} as\n{model.sql}")
-        description = f"{model.description} Grain: {', '.join(model.grain)}."
-        _comment(connection, "view", model.relation, description, model.columns)
+        describe(connection, model, model.columns)
+
+
+def describe(connection: DuckDBPyConnection, view: Model, columns: dict[str, str]) -> None:
+    """Puts what a header says onto its view."""
+    description = f"{view.description} Grain: {', '.join(view.grain)}."
+    _comment(connection, "view", view.relation, description, columns)
 
 
 def create_reference_tables(connection: DuckDBPyConnection) -> None:
@@ -181,19 +186,25 @@ def header_problems(connection: DuckDBPyConnection, folder: Path | None = None) 
 
 
 def _header_problems(connection: DuckDBPyConnection, model: Model) -> Iterator[str]:
-    if not model.description:
-        yield "the header does not say what it is"
-    columns = _column_names(connection, model.sql)
-    if list(model.columns) != columns:
-        yield f"the header lists {', '.join(model.columns) or 'no columns'}; the select has {', '.join(columns)}"
-    missing = [name for name in model.grain if name not in columns]
-    if missing or not model.grain:
-        yield f"the grain names {', '.join(missing) or 'no column'}, which the select does not have"
+    columns = column_names(connection, model.sql)
+    yield from untrue(model, columns)
+    if not model.grain or not set(model.grain) <= set(columns):
         return
     grain = ", ".join(model.grain)
     repeated = f"select {grain} from (\n{model.sql}\n) group by {grain} having count(*) > 1"
     if count := _count(connection, repeated):
         yield f"{count} values of the grain {grain} have several rows"
+
+
+def untrue(model: Model, columns: list[str]) -> Iterator[str]:
+    """What a header says that is not so of a select with these columns."""
+    if not model.description:
+        yield "the header does not say what it is"
+    if list(model.columns) != columns:
+        yield f"the header lists {', '.join(model.columns) or 'no columns'}; the select has {', '.join(columns)}"
+    missing = [name for name in model.grain if name not in columns]
+    if missing or not model.grain:
+        yield f"the grain names {', '.join(missing) or 'no column'}, which the select does not have"
 
 
 def _comment(
@@ -215,10 +226,11 @@ def _count(connection: DuckDBPyConnection, sql: str) -> int:
 
 
 def _rows(connection: DuckDBPyConnection, sql: str) -> list[dict[str, object]]:
-    names = _column_names(connection, sql)
+    names = column_names(connection, sql)
     return [dict(zip(names, row, strict=True)) for row in connection.execute(sql).fetchall()]
 
 
-def _column_names(connection: DuckDBPyConnection, sql: str) -> list[str]:
+def column_names(connection: DuckDBPyConnection, sql: str) -> list[str]:
+    """Names of what a query returns, in order."""
     described = connection.execute(f"describe (\n{sql}\n)").fetchall()
     return [str(row[0]) for row in described]

@@ -148,6 +148,8 @@ class Round:
         self._bytes += taken.size
 
     def _add(self, item: Item, known: Held | None, late: int) -> None:
+        if known is not None and item.completion_id in self._purged and not self._is_back(known):
+            return
         repeated = self._hashes.setdefault(item.completion_id, item.row_hash)
         if repeated is not item.row_hash:
             if repeated != item.row_hash:

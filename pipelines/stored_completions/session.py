@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock
 
 import duckdb
@@ -54,6 +55,7 @@ class Session:
         watcher: Watcher,
         *,
         prices: Overrides = NONE,
+        views: Path | None = None,
         publish_min_interval: int = 0,
         policy: Policy = KEPT,
         change_policy: bool = False,
@@ -69,6 +71,7 @@ class Session:
         self.broken_by: Exception | None = None
         self._watcher = watcher
         self._prices = prices
+        self._views = views
         self._publish_min_interval = publish_min_interval
         self.policy = policy
         self._change_policy = change_policy
@@ -202,12 +205,13 @@ class Session:
         return (
             connection is not None
             and not self.store.is_empty
-            and definitions.are_outdated(connection, self._prices)
+            and definitions.are_outdated(connection, self._prices, self._views)
         )
 
     def _publish(self) -> None:
         connection = self.write().connection
-        definitions.refresh(connection, self._prices)
+        for sentence in definitions.refresh(connection, self._prices, self._views):
+            self._watcher.say(sentence)
         rollup.refresh(connection)
         publish(self.files, connection)
         self._has_published = True

@@ -5,7 +5,7 @@ A run that found nothing new is in the notes beside the warehouse and not in it;
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Status:
     content_policy: dict[str, str]
     content_policy_since: str | None
     purged: int
+    bills: list[dict[str, Any]]
     unfinished: list[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -92,6 +93,7 @@ def status(path: Path, now: datetime | None = None) -> Status:
             content_policy=policies.recorded(connection),
             content_policy_since=_text(policies.since(connection)),
             purged=Store(connection).purges(),
+            bills=_bills(connection),
             unfinished=_unfinished(files),
         )
 
@@ -140,8 +142,32 @@ def _lines(found: Status) -> Iterator[tuple[str, str]]:
         yield from _source_lines(found.sources[0], found.freshness[0])
     for cursor in found.cursors:
         yield _cursor_line(cursor, len(found.freshness) > 1)
+    yield from _bill_lines(found.bills)
     for sentence in found.unfinished:
         yield "unfinished", sentence
+
+
+def _bill_lines(bills: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    if not bills:
+        yield "coverage", "unknown: no bill was read, see `sync --billing`"
+    for bill in bills:
+        project = f"project {bill['project_id']}" if bill["project_id"] else "project not said"
+        days = (
+            f"{bill['first_date']} to {bill['last_date']} (UTC)"
+            if bill["last_date"]
+            else f"with source {bill['bill_source']}"
+        )
+        yield "bill", f"of source {bill['source']}, {project}: read {days}"
+
+
+def _bills(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Which bill each source is compared with, and how far it was read; none in an older warehouse."""
+    if not _rows(connection, "select 1 from duckdb_tables() where table_name = 'organization_bills'"):
+        return []
+    return [
+        {name: str(value) if isinstance(value, date) else value for name, value in row.items()}
+        for row in _rows(connection, "select * from chat.organization_bills order by source")
+    ]
 
 
 def _said(run: dict[str, Any]) -> str:

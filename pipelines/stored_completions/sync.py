@@ -104,6 +104,7 @@ def sync_all(
             files,
             heard,
             prices=prices,
+            views=first.views,
             publish_min_interval=interval,
             policy=policy,
             change_policy=change_policy,

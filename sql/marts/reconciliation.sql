@@ -13,7 +13,7 @@
 --      of the fifteen days around, so that a single odd day is no discount; configured multipliers are taken out.
 --   7. not_stored_usd adds what was billed beyond what is stored, at the bill's unit costs.
 --   8. day_shift_usd: a cost that is dated a day before its usage, or usage that is dated the day after its completion.
---   9. rest_usd is what is left.
+--   9. rest_usd is what is left; divisions leave less than a billionth of a dollar in it.
 -- Completions do not show which of them ran in a batch or read from the cache: the shares of all requests of their day,
 -- model and tier are taken for theirs. Dollars are compared only where coverage allows it, else comparison says why
 -- not and the causes are NULL. Rows add up to the whole bill.

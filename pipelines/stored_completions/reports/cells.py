@@ -9,7 +9,9 @@ from stored_completions.reports.sums import Column
 from stored_completions.tabular import printable
 
 _PARTIAL = ("cost_usd", "estimated_cost_usd", "spent_usd", "projected_usd")
+_TOTALS = (*_PARTIAL, "usd", "billed_usd")
 _UNKNOWN = "—"
+_REMAINDER = Decimal("1e-9")  # less than a token of any model costs: what divisions leave
 
 
 def all_rows(answer: Answer) -> list[Row]:
@@ -71,6 +73,7 @@ def _cell(row: Row, column: Column, digits: int) -> str:
     if value is None:
         return _UNKNOWN
     if column.kind == "money":
+        value = value if abs(value) >= _REMAINDER else Decimal(0)
         mark = "*" if column.name in _PARTIAL and row.values.get("unpriced_completions") else ""
         return f"{rounded(value, digits)}{mark}"
     if column.kind in ("share", "change"):
@@ -79,4 +82,4 @@ def _cell(row: Row, column: Column, digits: int) -> str:
 
 
 def _totals(answer: Answer) -> list[Decimal | None]:
-    return [answer.total.values[column.name] for column in answer.columns if column.name in _PARTIAL]
+    return [answer.total.values[column.name] for column in answer.columns if column.name in _TOTALS]
