@@ -158,6 +158,8 @@ def test_a_doubtful_list_marks_nothing_unless_confirmed(
         assert why in (report.relisted.doubt or "")
         assert "No deletion was marked: " in report.sentences()[1] + report.sentences()[2]
         assert one(folder, "select listed_from from chat.sources") is None
+        if case not in ("filtered", "empty", "shrunk"):
+            return
         report = synced(sandbox, folder, full=True, confirm_deletions=True, **flags)
         assert len(deleted(folder)) == report.relisted.deleted == missing  # type: ignore[union-attr]
         assert report.relisted is not None
@@ -333,7 +335,7 @@ def test_kills_in_a_full_sync(held: tuple[Path, Account], tmp_path: Path) -> Non
         account.update_metadata(id_, {"edited": "yes"})
     with serving(account) as sandbox:
         folder = copied(held, tmp_path, sandbox)
-        for step in (60, 120, 180, 240):
+        for step in (70, 150, 230):
             assert dies(sandbox, folder, step, "full")
             assert set(deleted(folder)) <= {"c0050", "c0060"}
             assert_sound(folder)

@@ -322,9 +322,15 @@ def test_freshness(time_zone: str) -> None:
     days_ago = [now - timedelta(days=days, hours=1) for days in range(60)]
     connection = warehouse(
         sources=[
-            {"source": "default", "last_synced_at": now},
+            {
+                "source": "default",
+                "last_synced_at": now,
+                "relisted_at": days_ago[10],
+                "listed_from": at("2025-03-02 00:00"),
+            },
             {"source": "empty", "covered_from": at("2025-01-01 00:00")},
             {"source": "late"},
+            {"source": "narrow"},
         ],
         completions=[
             {"completion_id": "a", "created_at": at("2025-03-01 23:30")},
@@ -341,6 +347,9 @@ def test_freshness(time_zone: str) -> None:
             run("3", "default", "failed", days_ago[5]),
             run("4", "default", "running", days_ago[0]),
             run("5", "late", "done", days_ago[45]),
+            run("7", "late", "done", days_ago[50]) | {"filter": None},
+            run("8", "default", "done", days_ago[2]) | {"filter": "k"},
+            run("9", "narrow", "done", days_ago[3]) | {"filter": "k"},
             run("6", "empty", "stopped", days_ago[1]),
         ],
         publication=[{"generation": "g", "published_at": at("2025-03-03 00:00"), "schema_version": 1}],
@@ -348,13 +357,22 @@ def test_freshness(time_zone: str) -> None:
     connection.execute(f"set TimeZone = '{time_zone}'")
     models.create_views(connection)
     published = {"last_published_at": at("2025-03-03 00:00")}
-    none = {"newest_completion_at": None, "completions": 0, "deleted_completions": 0}
+    none = {
+        "newest_completion_at": None,
+        "completions": 0,
+        "deleted_completions": 0,
+        "expired_completions": 0,
+    }
+    never = {"relisted_at": None, "listed_from": None}
     assert rows(connection, "select * from marts.freshness order by source") == [
         {
             "source": "default",
             "newest_completion_at": at("2025-03-02 00:30"),
             "completions": 3,
             "deleted_completions": 1,
+            "expired_completions": 1,
+            "relisted_at": days_ago[10],
+            "listed_from": at("2025-03-02 00:00"),
             "covered_from": None,
             "last_synced_at": days_ago[10],
             **published,
@@ -364,6 +382,7 @@ def test_freshness(time_zone: str) -> None:
         {
             "source": "empty",
             **none,
+            **never,
             "covered_from": at("2025-01-01 00:00"),
             "last_synced_at": None,
             **published,
@@ -373,11 +392,22 @@ def test_freshness(time_zone: str) -> None:
         {
             "source": "late",
             **none,
+            **never,
             "covered_from": None,
             "last_synced_at": days_ago[45],
             **published,
             "possible_expiry_at": days_ago[45] + timedelta(days=30),
             "days_to_expiry": -16,
+        },
+        {
+            "source": "narrow",
+            **none,
+            **never,
+            "covered_from": None,
+            "last_synced_at": days_ago[3],
+            **published,
+            "possible_expiry_at": days_ago[3] + timedelta(days=30),
+            "days_to_expiry": 26,
         },
     ]
 

@@ -31,7 +31,8 @@ _DLT = {
 
 
 class Loading:
-    """Loads rounds. While it is open dlt's working folder is there, which tells of a sync that died."""
+    """Loads rounds; `last` names the newest package. While it is open dlt's working folder is there, which tells
+    of a sync that died."""
 
     def __init__(self, files: Files) -> None:
         mark_unpublished(files)
@@ -45,6 +46,7 @@ class Loading:
         self._thread = ThreadPoolExecutor(1, "load")
         self._may_be_recovered = False
         self._has_tables = not store.Store(self.connection).is_empty
+        self.last: str | None = None
 
     def load(self, key: str, round_: Round) -> None:
         """Loads a round and its cursor, all or nothing; WarehouseError says why not.
@@ -57,10 +59,11 @@ class Loading:
         self._may_be_recovered = True
         undo.move_out(self.connection, *round_.replaced)
         try:
-            self._thread.submit(self._pipeline.run, source, loader_file_format="parquet").result()
+            loaded = self._thread.submit(self._pipeline.run, source, loader_file_format="parquet").result()
         except Exception as error:
             raise WarehouseError(_why_unloaded(error, self._files)) from error
         undo.forget(self.connection)
+        self.last = loaded.loads_ids[-1] if loaded.loads_ids else self.last
         self._may_be_recovered = False
         self._has_tables = True
 

@@ -14,6 +14,14 @@ from stored_completions.walk import Walk
 
 TO_THE_END = ("done", "nothing_new")
 """The outcomes of a run that read to the end of the list."""
+_NONE_LISTED = (
+    "The API listed no completion at all: it keeps only those made with store=True, and a filter, a key of another "
+    "project or zero data retention look the same."
+)
+_NONE_LISTED_ANY_MORE = (
+    "The API lists nothing any more where it did before: all was deleted or has expired, or the key is of another "
+    "project. What was synced is kept."
+)
 _OURS = ("counts", "messages", "failure", "has_loaded")
 
 
@@ -117,11 +125,8 @@ class Report:
                 f"{_counted(counts.rows_shared, 'completion')} were loaded by another source before and stay its own: "
                 f"do both keys belong to one project?"
             )
-        if not counts.rows_seen and self.from_id is None and self.outcome in TO_THE_END:
-            said.append(
-                "The API listed no completion at all: it keeps only those made with store=True, and a filter, a key "
-                "of another project or zero data retention look the same."
-            )
+        if not counts.rows_seen and self.outcome in TO_THE_END:
+            said.append(_NONE_LISTED if self.newest_created_at is None else _NONE_LISTED_ANY_MORE)
         said += self.messages.sentences()
         said += [self.detail] if self.detail else []
         said += [self.billing.sentence()] if self.billing else []

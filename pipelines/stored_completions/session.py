@@ -177,7 +177,7 @@ class Session:
                 store.bind(connection, run.report.source, run.endpoint, run.report.started_at)
         runs = [*map(run_from_json, self.notes.runs), *(run.report.row() for run in ended)]
         store.note_runs(connection, runs)
-        store.prune(connection)
+        store.prune(connection, self.write().last)
         self.notes.runs = []
         self._keep_cursors(ended, self.store.state().basis)
 

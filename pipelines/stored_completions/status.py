@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from stored_completions import forced, journal, query, warehouse
+from stored_completions import advice, forced, journal, query, relisting, warehouse
 from stored_completions.content import record as policies
 from stored_completions.errors import Unmet, WarehouseError
 from stored_completions.reader import Filter, cursor_key
@@ -61,6 +61,7 @@ class Status:
     purged: int
     bills: list[dict[str, Any]]
     unfinished: list[str]
+    warnings: list[str]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,6 +79,7 @@ def status(path: Path, now: datetime | None = None) -> Status:
             )
         notes = journal.read(files)
         runs = _runs(connection, notes)
+        at = now or datetime.now(UTC)
         sources = _rows(connection, "select * from chat.sources order by source")
         return Status(
             warehouse=str(files.published),
@@ -88,13 +90,14 @@ def status(path: Path, now: datetime | None = None) -> Status:
             sources=sources,
             cursors=_cursors(connection, notes, sources),
             rows=_counts(connection),
-            freshness=_freshness(connection, runs, now or datetime.now(UTC)),
+            freshness=_freshness(connection, runs, at),
             runs=runs[:_MOST_RUNS],
             content_policy=policies.recorded(connection),
             content_policy_since=_text(policies.since(connection)),
             purged=Store(connection).purges(),
             bills=_bills(connection),
-            unfinished=_unfinished(files),
+            unfinished=[*_unfinished(files), *_relistings(connection)],
+            warnings=advice.warnings(runs, [source["source"] for source in sources], at),
         )
 
 
@@ -145,6 +148,8 @@ def _lines(found: Status) -> Iterator[tuple[str, str]]:
     yield from _bill_lines(found.bills)
     for sentence in found.unfinished:
         yield "unfinished", sentence
+    for sentence in found.warnings:
+        yield "warning", sentence
 
 
 def _bill_lines(bills: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -179,9 +184,24 @@ def _source_lines(source: dict[str, Any], fresh: dict[str, Any]) -> Iterator[tup
     project = f", project {source['project']}" if source["project"] else ""
     yield "source", f"{source['source']}, {source['base_url']}{project}"
     newest = f", newest {_at(fresh['newest_completion_at'])} UTC" if fresh["newest_completion_at"] else ""
-    yield "completions", f"{fresh['completions']:,}{newest}"
+    gone = [
+        f"{fresh[f'{name}_completions']:,} {name}"
+        for name in ("deleted", "expired")
+        if fresh[f"{name}_completions"]
+    ]
+    yield (
+        "completions",
+        f"{fresh['completions']:,}{newest}" + (f" ({', '.join(gone)} at the API)" if gone else ""),
+    )
+    if fresh["relisted_at"]:
+        yield "listed in full", f"{_at(fresh['relisted_at'])} UTC, back to {_at(fresh['listed_from'])}"
     if fresh["possible_expiry_at"]:
-        yield "sync again by", f"{_at(fresh['possible_expiry_at'])} UTC, in {fresh['days_to_expiry']} days"
+        days = fresh["days_to_expiry"]
+        yield (
+            "sync again by",
+            f"{_at(fresh['possible_expiry_at'])} UTC, "
+            + (f"in {days} days" if days >= 0 else "which has passed"),
+        )
 
 
 def _cursor_line(cursor: dict[str, Any], with_source: bool) -> tuple[str, str]:
@@ -221,11 +241,8 @@ def _runs(connection: duckdb.DuckDBPyConnection, notes: journal.Notes) -> list[d
     return sorted(known.values(), key=lambda run: str(run["started_at"]), reverse=True)
 
 
-def _last_success(runs: list[dict[str, Any]], at: str, source: str | None = None) -> str | None:
-    return next(
-        (run[at] for run in runs if run["outcome"] in TO_THE_END and source in (None, run["source"])),
-        None,
-    )
+def _last_success(runs: list[dict[str, Any]], at: str) -> str | None:
+    return next((run[at] for run in runs if run["outcome"] in TO_THE_END), None)
 
 
 def _freshness(
@@ -234,7 +251,7 @@ def _freshness(
     """The view's rows, with the runs that found nothing new."""
     rows = _rows(connection, "select * from marts.freshness order by source")
     for row in rows:
-        last = _last_success(runs, "started_at", row["source"])
+        last = _last_success(advice.complete(runs, row["source"]), "started_at")
         if last and last > (row["last_synced_at"] or ""):
             expiry = datetime.fromisoformat(last) + _KEPT
             row |= {
@@ -292,6 +309,16 @@ def _unfinished(files: Files) -> list[str]:
     if files.unpublished.exists():
         sentences.append("Rows are loaded that are not published yet: the next sync publishes them.")
     return sentences + list(forced.signs(files))
+
+
+def _relistings(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    for each in relisting.all_under_way(connection):
+        at = each.cursor.position
+        where = f"stands at {_at(_second(at.created))} UTC" if at else "is at its beginning"
+        yield (
+            f"A full re-list of source {each.source}, begun {_at(_text(each.started_at))} UTC, {where}: "
+            f"`sync --full` goes on there."
+        )
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:

@@ -150,11 +150,12 @@ class Store:
                 f"file with --warehouse."
             )
 
-    def last_success(self, source: str) -> datetime | None:
-        """When a sync of the source last ended well and had something to write."""
+    def last_success(self, source: str, filter_: str | None = None) -> datetime | None:
+        """When a sync of the source and filter last ended well and had something to write."""
         rows = self._rows(
-            "select max(finished_at) from chat.sync_runs where source = ? and outcome in ('done', 'nothing_new')",
-            [source],
+            "select max(finished_at) from chat.sync_runs where source = ? and filter is not distinct from ?"
+            " and outcome in ('done', 'nothing_new')",
+            [source, filter_],
         )
         return rows[0][0] if rows else None
 
@@ -202,8 +203,13 @@ def note_runs(connection: duckdb.DuckDBPyConnection, runs: Sequence[dict[str, An
     connection.execute("commit")
 
 
-def prune(connection: duckdb.DuckDBPyConnection, keep: int = 10) -> None:
-    """Forgets all but the newest of the states that dlt adds with every package."""
+def prune(connection: duckdb.DuckDBPyConnection, last: str | None = None, keep: int = 10) -> None:
+    """Forgets all but the newest of the states that dlt adds with every package.
+
+    `last` is the package loaded last. Names of packages are times: one that is later than it was named by a clock
+    that ran ahead, and its state would be taken for the newest until the time has come.
+    """
+    connection.execute("delete from chat._dlt_pipeline_state where _dlt_load_id > ?", [last])
     connection.execute(
         "delete from chat._dlt_pipeline_state where _dlt_load_id not in"
         " (select _dlt_load_id from chat._dlt_pipeline_state order by _dlt_load_id desc limit ?)",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import warehouse
+from stored_completions import advice, warehouse
 from stored_completions.billing.syncing import BillSync
 from stored_completions.client import Client, Endpoint
 from stored_completions.config import Settings
@@ -38,8 +38,6 @@ from stored_completions.walk import Walk
 from stored_completions.warehouse import Files
 
 __all__ = ["Bounds", "Report", "Stop", "stopping", "sync", "sync_all"]
-
-_RENEW_AFTER_DAYS = 25
 
 
 def sync(
@@ -364,16 +362,13 @@ class _Run:
         return cursor_key(self._settings.endpoint.place, self._settings.query, self._settings.source)
 
     def _warn_if_old(self) -> None:
-        source = self._settings.source
-        last = self._session.store.last_success(source)
+        source, query = self.report.source, self.report.filter
+        last = self._session.store.last_success(source, query)
         noted = [
             datetime.fromisoformat(run["finished_at"])
-            for run in self._session.notes.runs
-            if run["outcome"] in TO_THE_END and run["source"] == source
+            for run in advice.of_kind(self._session.notes.runs, source, query)
+            if run["outcome"] in TO_THE_END
         ]
-        days = (self._now - max([*noted, *([last] if last else [])], default=self._now)).days
-        if days >= _RENEW_AFTER_DAYS:
-            self._watcher.say(
-                f"The last successful sync was {days} days ago. Completions are said to be kept for 30 days: older "
-                f"ones may be gone."
-            )
+        warning = advice.retention(max([*noted, *([last] if last else [])], default=None), self._now)
+        if warning:
+            self._watcher.say(warning)

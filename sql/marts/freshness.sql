@@ -14,7 +14,8 @@
 --   relisted_at           when the last full re-list (sync --full) that ended began; NULL: none did
 --   listed_from           when the oldest completion that it showed was created
 --   covered_from          older completions were not asked for; NULL: all of them were
---   last_synced_at        start of the last run known here that read to the end; NULL: none did yet
+--   last_synced_at        start of the last run known here that read to the end, of everything if any such run asked
+--                         for everything and not for what a filter lets through; NULL: none did yet
 --   last_published_at     when this copy of the warehouse was published; NULL in a working file never published
 --   possible_expiry_at    30 times 24 hours after last_synced_at: the earliest that something missing could expire
 --   days_to_expiry        whole days from now to possible_expiry_at, negative once it has passed
@@ -34,15 +35,23 @@ completions as (
     left join sources on sources.source = completions.source
     group by completions.source
 ),
-complete_runs as (
+last_runs as (
     select
         sync_runs.source,
-        max(sync_runs.started_at) as last_synced_at,
-        -- in hours: a day of an interval has 23 or 25 of them where the session's clock changes
-        max(sync_runs.started_at) + interval '720 hours' as possible_expiry_at
+        coalesce(
+            max(case when sync_runs.filter is null then sync_runs.started_at end), max(sync_runs.started_at)
+        ) as last_synced_at
     from chat.sync_runs
     where sync_runs.outcome in ('done', 'nothing_new')
     group by sync_runs.source
+),
+complete_runs as (
+    select
+        last_runs.source,
+        last_runs.last_synced_at,
+        -- in hours: a day of an interval has 23 or 25 of them where the session's clock changes
+        last_runs.last_synced_at + interval '720 hours' as possible_expiry_at
+    from last_runs
 ),
 publication as (
     select max(publication.published_at) as last_published_at

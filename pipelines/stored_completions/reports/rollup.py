@@ -1,9 +1,8 @@
 """Costs per day as tables, one for each file under `sql/reports`: each sync renews the days it touched, and no other.
 
-A day is renewed when the number of its completions or the newest load package among them has changed
-(every row that is rewritten carries a new one), or what the organization's bill says of it, and all days
-are when prices or SQL have. Nothing
-else needs to be remembered, so it does not matter how a sync before this one ended.
+A day is renewed when the number of its completions or the load packages among them have changed (every
+row that is rewritten carries a new one), or what the organization's bill says of it, and all days are when
+prices or SQL have. Nothing else needs to be remembered, so it does not matter how a sync before this one ended.
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from stored_completions.tables import LOAD_ID
 
 _MARKS = "reports.daily_costs_marks"
 _FOUND = (
-    f"select days.*, bills.bill from (select created_date, count(*) as completions, max({LOAD_ID}) as load_id"
+    "select days.*, bills.bill from (select created_date, count(*) as completions,"
+    f" cast(sum(hash({LOAD_ID})) as varchar) as load_id"
     " from chat.completions group by created_date) as days"
     " left join (select usage_date, cast(bit_xor(hash(usage::varchar)) as varchar) as bill"
     " from (select * exclude (read_at, extra) from chat.organization_usage) as usage group by usage_date) as bills"
