@@ -36,7 +36,7 @@ def main(last: int, path: Path, completions: int, job: str = "sync") -> None:
     if job == "purge":
         purge(path, Which(before=datetime.now(UTC)))
     else:
-        sync(own, path, bounds=Bounds(completions=completions), full=job == "full")
+        sync(own, path, bounds=Bounds(completions, messages=completions), full=job == "full")
     print(steps)  # noqa: T201
 
 

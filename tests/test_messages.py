@@ -3,10 +3,11 @@
 import base64
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,29 @@ import pytest
 
 from rebuild import normal, unescape
 from stored_completions.errors import AccessError, ServiceError, Stopped
+from stored_completions.messages.attachments import taken_out
 from stored_completions.rounds import Bounds
 from stored_completions.sandbox import Account, Fault, Sandbox
 from stored_completions.sandbox.messages import stored_messages
+from stored_completions.status import status
 from stored_completions.stop import Stop
-from synced import NOW, Heard, assert_exact, assert_sound, one, rows, serving, synced
+from synced import (
+    NAME,
+    NOW,
+    Heard,
+    assert_exact,
+    assert_sound,
+    environment,
+    one,
+    rows,
+    serving,
+    synced,
+    until,
+)
 
 FEW = Bounds(messages=7)
 OLD = NOW - 500
+DYING = Path(__file__).with_name("dying.py")
 
 Message = dict[str, Any]
 
@@ -160,20 +176,13 @@ def test_nothing_is_asked_for_twice(tmp_path: Path) -> None:
     assert one(tmp_path, "select count(*) from chat.prompts") == 3
 
 
-def test_messages_are_read_only_where_they_are_wanted(tmp_path: Path) -> None:
-    with serving(account_of(asked("One?"))) as sandbox:
-        synced(sandbox, tmp_path)
-        assert requests(sandbox) == {}
-    assert one(tmp_path, "select count(*) from chat.messages") == 0
-    assert one(tmp_path, "select count(messages_synced_at) from chat.completions") == 0
-
-
 def test_the_filter_counts_for_messages_too(tmp_path: Path) -> None:
     account = account_of(asked("One?"), metadata={"team": "a"}, model="m")
     account.add(completion("b", metadata={"team": "b"}, model="m"), messages=asked("Two?"))
     account.add(completion("n", metadata={"team": "a"}, model="n"), messages=asked("Three?"))
     with serving(account) as sandbox:
         synced(sandbox, tmp_path)
+        assert requests(sandbox) == {}
         synced(sandbox, tmp_path, messages=True, model="m", metadata=["team=a"])
         assert requests(sandbox) == {"c0": 1}
 
@@ -230,9 +239,11 @@ def test_one_that_fails_is_no_reason_to_leave_out_the_others(tmp_path: Path) -> 
             2,
         )
         assert "Those of 2 could not be read" in " ".join(report.sentences())
+        assert status(tmp_path / NAME).messages == {"read": 18, "waiting": 2, "failed": 2}
         assert loaded(tmp_path).keys() == set(account.ids()) - {"c3", "c5"}
         again = synced(sandbox, tmp_path, messages=True)
         assert (again.messages.messages_synced, again.messages.messages_failed) == (2, 0)
+        assert status(tmp_path / NAME).messages == {"read": 20, "waiting": 0, "failed": 0}
         assert set(requests(sandbox).values()) == {1, 2}
     assert_messages(tmp_path, account)
 
@@ -292,20 +303,13 @@ def test_a_wish_to_stop_keeps_what_was_read(tmp_path: Path) -> None:
 # Several at a time, at a rate that the server bears
 
 
-def test_eight_requests_are_in_flight(tmp_path: Path) -> None:
-    account = account_of(*[asked(f"{number}?") for number in range(64)])
-    with serving(account, latency=0.05) as sandbox:
-        synced(sandbox, tmp_path, messages=True)
-        assert sandbox.busiest == 8
-
-
-def test_a_refusal_holds_back_all_and_loses_nothing(tmp_path: Path) -> None:
+def test_eight_are_in_flight_and_a_refusal_that_one_meets_loses_nothing(tmp_path: Path) -> None:
     account = account_of(*[asked(f"{number}?") for number in range(30)])
-    with serving(account) as sandbox:
+    with serving(account, latency=0.02) as sandbox:
         sandbox.faults.extend([Fault.none().on("/messages")] * 12)
         sandbox.faults.extend([Fault.rate_limited(retry_after_ms=50).on("/messages")] * 4)
         report = synced(sandbox, tmp_path, messages=True)
-        assert report.retries == 4
+        assert (report.retries, sandbox.busiest) == (4, 8)
         assert report.messages.messages_failed == 0
     assert_messages(tmp_path, account)
 
@@ -313,25 +317,18 @@ def test_a_refusal_holds_back_all_and_loses_nothing(tmp_path: Path) -> None:
 # Odd messages
 
 
-def test_every_page_is_read(tmp_path: Path) -> None:
+def test_every_page_is_read_and_one_that_repeats_for_ever_is_a_failure(tmp_path: Path) -> None:
     long = [{"role": "user", "content": f"{number}"} for number in range(250)]
-    account = account_of(long, long[:100], long[:99])
-    for name, rules in (("refused", {"max_limit": 30}), ("omitted", {"has_more": "omitted"})):
-        folder = tmp_path / name
-        folder.mkdir()
-        with serving(account, **rules) as sandbox:
-            synced(sandbox, folder, messages=True)
-        assert_messages(folder, account)
-
-
-def test_pages_that_repeat_for_ever_are_a_failure(tmp_path: Path) -> None:
-    account = account_of([{"role": "user", "content": f"{number}"} for number in range(250)], asked("?"))
+    account = account_of(long, long[:100], asked("?"))
     with serving(account) as sandbox:
         synced(sandbox, tmp_path)
         sandbox.rules = type(sandbox.rules)(ignore_after=True, has_more="full_pages")
         report = synced(sandbox, tmp_path, messages=True)
-        assert (report.messages.messages_synced, report.messages.messages_failed) == (1, 1)
-        assert requests(sandbox) == {"c0": 2, "c1": 1}
+        assert (report.messages.messages_synced, report.messages.messages_failed) == (1, 2)
+        assert requests(sandbox) == {"c0": 2, "c1": 2, "c2": 1}
+        sandbox.rules = type(sandbox.rules)(max_limit=30)
+        synced(sandbox, tmp_path, messages=True)
+    assert_messages(tmp_path, account)
 
 
 ODD: list[Message] = [
@@ -347,7 +344,9 @@ ODD: list[Message] = [
 
 
 def test_nothing_of_a_message_is_lost(tmp_path: Path) -> None:
-    account = account_of(ODD, [{"role": "user", "content": "a", "id": 5, "x$escaped": [1.50, "\ud83d"]}])
+    last_word = [*asked("Write on"), {"role": "assistant", "content": "Once upon"}]
+    vendors = [{"role": "user", "content": "a", "id": 5, "x$escaped": [1.50, "\ud83d"]}]
+    account = account_of(ODD, vendors, last_word)
     with serving(account) as sandbox:
         synced(sandbox, tmp_path, messages=True)
     assert_messages(tmp_path, account)
@@ -364,32 +363,26 @@ def test_what_is_no_message_is_set_aside_whole(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("answers", [1, 3])
-def test_answers_that_are_listed_are_not_messages(tmp_path: Path, answers: int) -> None:
+def test_answers_that_are_listed_are_not_messages(tmp_path: Path) -> None:
     """Also where an earlier answer is the same as the last one, and only all of them are left out."""
     same = [*asked("Sure?"), {"role": "assistant", "content": "Yes."}, *asked("Really?")]
-    account = Account()
-    choices = [
+    three = [
         {"index": number, "message": {"role": "assistant", "content": f"Yes.{number or ''}"}}
-        for number in range(answers)
+        for number in range(3)
     ]
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    account.add(completion("a", choices=choices), messages=same)
-    account.add(
-        completion("b", answer={"role": "assistant", "content": None, "tool_calls": [call]}),
-        messages=asked("Call!"),
-    )
+    account = account_of(same)
+    account.add(completion("several", choices=three), messages=same)
+    called = {"role": "assistant", "content": None, "tool_calls": [call]}
+    account.add(completion("called", answer=called), messages=asked("Call!"))
     with serving(account, list_answers=True) as sandbox:
         synced(sandbox, tmp_path, messages=True)
     assert_messages(tmp_path, account)
-    assert rows(tmp_path, "select message_count from chat.prompts order by completion_id") == [(3,), (1,)]
-
-
-def test_an_assistants_last_word_that_is_no_answer_stays(tmp_path: Path) -> None:
-    account = account_of([*asked("Write on"), {"role": "assistant", "content": "Once upon"}])
-    with serving(account) as sandbox:
-        synced(sandbox, tmp_path, messages=True)
-    assert_messages(tmp_path, account)
+    assert rows(tmp_path, "select message_count from chat.prompts order by completion_id") == [
+        (3,),
+        (1,),
+        (3,),
+    ]
 
 
 # Images
@@ -411,31 +404,20 @@ def with_images() -> Account:
     return account_of([{"role": "user", "content": parts}], [{"role": "user", "content": parts[:2]}])
 
 
-@contextmanager
-def with_setting(folder: Path, images: str) -> Iterator[Account]:
+def test_images_can_be_kept_once(tmp_path: Path) -> None:
     account = with_images()
     with serving(account) as sandbox:
-        synced(sandbox, folder, messages=True, images=images)
-    yield account
-
-
-def urls(folder: Path) -> list[Any]:
-    """What stands in the place of each URL and file of the first completion."""
-    parts = loaded(folder)["c0"][0]["content_parts"]
-    return [
-        part["image_url"]["url"] if part["image_url"] else part["file"]["file_data"] for part in parts[1:]
-    ]
-
-
-def test_images_can_be_kept_once(tmp_path: Path) -> None:
-    with with_setting(tmp_path, "once") as account:
-        pass
+        synced(sandbox, tmp_path, messages=True, images="once")
     kept = rows(tmp_path, "select sha256, media_type, data from chat.attachments order by media_type")
     assert kept == [
         (sha256(b"ABC").hexdigest(), "application/pdf", b"ABC"),
         (DIGEST, "image/png", PIXEL),
     ]
-    assert urls(tmp_path) == [
+    parts = loaded(tmp_path)["c0"][0]["content_parts"]
+    urls = [
+        part["image_url"]["url"] if part["image_url"] else part["file"]["file_data"] for part in parts[1:]
+    ]
+    assert urls == [
         f"data:image/png;sha256,{DIGEST}",
         "https://pictures.example/1.png",
         f"data:application/pdf;sha256,{kept[0][0]}",
@@ -447,16 +429,21 @@ def test_images_can_be_kept_once(tmp_path: Path) -> None:
     assert normal(json.loads(text)) == normal(listed(account))
 
 
-def test_images_can_be_dropped(tmp_path: Path) -> None:
-    with with_setting(tmp_path, "drop"):
-        pass
-    assert urls(tmp_path) == [
-        f"data:image/png;dropped,{len(PIXEL)}",
-        "https://pictures.example/1.png",
-        "data:application/pdf;dropped,3",
-        "data:image/gif;dropped,2",
-    ]
-    assert one(tmp_path, "select count(*) from chat.attachments") == 0
+@pytest.mark.parametrize(
+    ("sent", "stays"),
+    [
+        (URL, f"data:image/png;dropped,{len(PIXEL)}"),
+        ("data:application/pdf;name=a.pdf;base64,QUI=", "data:application/pdf;name=a.pdf;dropped,2"),
+        ("data:image/gif;base64,QUJ=", "data:image/gif;dropped,2"),
+        ("data:,plain", "data:,plain"),
+        ("https://pictures.example/1.png", "https://pictures.example/1.png"),
+    ],
+)
+def test_images_can_be_dropped(sent: str, stays: str) -> None:
+    for part in ({"image_url": {"url": sent}, "n": 1.50}, {"file": {"file_data": sent}}):
+        raw = json.dumps([part]).encode()
+        assert taken_out(raw, "drop") == (raw.replace(sent.encode(), stays.encode()), [])
+        assert taken_out(raw, "keep") == (raw, [])
 
 
 # What stays
@@ -501,3 +488,59 @@ def test_what_takes_long_is_published_meanwhile(tmp_path: Path) -> None:
     assert seen == [0, 7, 14]
     assert report.published
     assert_messages(tmp_path, account)
+
+
+@pytest.mark.parametrize("moments", [(3, 37)])
+def test_killed_at_any_moment(tmp_path: Path, moments: tuple[int, ...]) -> None:
+    """Each kill falls while messages are asked for or written; rounds that were written are not asked for again."""
+    account = account_of(*[asked(f"{number}?") for number in range(60)])
+    command = [sys.executable, str(DYING), "0", str(tmp_path / NAME), "10"]
+    with serving(account, latency=0.002) as sandbox:
+        synced(sandbox, tmp_path)
+        env = environment(sandbox, tmp_path) | {"SOURCES__STORED_COMPLETIONS__MESSAGES": "true"}
+        read = 0
+        for moment in moments:
+            process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, text=True)
+            until(partial(is_asked, sandbox, moment), process)
+            process.kill()
+            assert process.wait() == -9
+            synced(sandbox, tmp_path)
+            assert_sound(tmp_path)
+            before, read = read, len(loaded(tmp_path))
+            assert before <= read < 60
+            assert read >= moment - 18
+        synced(sandbox, tmp_path, messages=True)
+        assert max(requests(sandbox).values()) <= 1 + len(moments)
+    assert_messages(tmp_path, account)
+
+
+def is_asked(sandbox: Sandbox, moment: int) -> bool:
+    """Whether so many completions were asked for their messages."""
+    return len(requests(sandbox)) >= moment
+
+
+def test_hashes_outlive_a_content_that_is_dropped_where_the_key_is_ones_own(tmp_path: Path) -> None:
+    """With the warehouse's own key, which stands in the file, guesses could be tried: then there are none."""
+    first = asked("My secret?")
+    account = account_of(first, [*first, {"role": "assistant", "content": "Yes."}, *asked("And yours?")])
+    found = {}
+    for name, key in (("key", {"content_key": "k" * 32}), ("none", {})):
+        folder = tmp_path / name
+        folder.mkdir()
+        with serving(account) as sandbox:
+            synced(sandbox, folder, messages=True, content="drop", **key)
+        assert_sound(folder)
+        found[name] = (
+            rows(folder, "select thread_id, turn_index, resent_tokens from marts.turns order by 2"),
+            rows(folder, "from chat.prompts order by completion_id"),
+            rows(folder, "select answer_hash from chat.choices order by completion_id"),
+        )
+        assert rows(folder, "select distinct content from chat.messages") == [("[dropped]",)]
+        assert b"secret" not in (folder / NAME).read_bytes()
+    turns, prompts, answers = found["key"]
+    assert [turn[:2] for turn in turns] == [("c0", 0), ("c0", 1)]
+    assert len({*prompts, *answers} - {(None,)}) == 3
+    turns, prompts, answers = found["none"]
+    assert [turn[:2] for turn in turns] == [("c0", 0), ("c1", 0)]
+    assert [(row[2], row[3], row[4]) for row in prompts] == [(1, None, None), (3, None, None)]
+    assert set(answers) == {(None,)}

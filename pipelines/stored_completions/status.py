@@ -60,6 +60,7 @@ class Status:
     content_policy_since: str | None
     purged: int
     bills: list[dict[str, Any]]
+    messages: dict[str, int]
     unfinished: list[str]
     warnings: list[str]
 
@@ -96,6 +97,7 @@ def status(path: Path, now: datetime | None = None) -> Status:
             content_policy_since=_text(policies.since(connection)),
             purged=Store(connection).purges(),
             bills=_bills(connection),
+            messages=_messages(connection, runs),
             unfinished=[*_unfinished(files), *_relistings(connection)],
             warnings=advice.warnings(runs, [source["source"] for source in sources], at),
         )
@@ -141,6 +143,7 @@ def _lines(found: Status) -> Iterator[tuple[str, str]]:
     since = f", since {_at(found.content_policy_since)} UTC" if found.content_policy_since else ""
     purged = f"; {found.purged:,} completions were purged" if found.purged else ""
     yield "content policy", f"{policies.described(found.content_policy)}{since}{purged}"
+    yield "input messages", _said_of_messages(found.messages)
     if len(found.freshness) == 1:
         yield from _source_lines(found.sources[0], found.freshness[0])
     for cursor in found.cursors:
@@ -173,6 +176,20 @@ def _bills(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         {name: str(value) if isinstance(value, date) else value for name, value in row.items()}
         for row in _rows(connection, "select * from chat.organization_bills order by source")
     ]
+
+
+def _said_of_messages(messages: dict[str, int]) -> str:
+    if not messages["read"] and not messages["failed"]:
+        return "not read: sync --messages does"
+    failed = f", {messages['failed']:,} of them failed last time" if messages["failed"] else ""
+    return f"of {messages['read']:,} completions read, of {messages['waiting']:,} not yet{failed}"
+
+
+def _messages(connection: duckdb.DuckDBPyConnection, runs: list[dict[str, Any]]) -> dict[str, int]:
+    """Completions with and without input messages, and how many failed in the last run that asked for any."""
+    read, waiting = Store(connection).messages()
+    asked = (run for run in runs if run.get("messages_synced") or run.get("messages_failed"))
+    return {"read": read, "waiting": waiting, "failed": next(asked, {}).get("messages_failed") or 0}
 
 
 def _said(run: dict[str, Any]) -> str:

@@ -159,6 +159,15 @@ class Store:
         )
         return rows[0][0] if rows else None
 
+    def messages(self) -> tuple[int, int]:
+        """Completions whose input messages were read, and those whose messages can still be."""
+        rows = self._rows(
+            "select count(messages_synced_at),"
+            " count(*) filter (messages_synced_at is null and deleted_at is null"
+            " and completion_id not in (select completion_id from chat.purges)) from chat.completions"
+        )
+        return rows[0] if rows else (0, 0)
+
     def completions(self) -> int:
         return int(self._rows("select count(*) from chat.completions")[0][0]) if not self.is_empty else 0
 
