@@ -45,9 +45,10 @@ def test_what_a_person_reads(folder: Path, sandbox: Sandbox) -> None:
     assert (done.code, done.err) == (0, "")
     said = lines(done)
     assert list(said) == [
-        "warehouse", "published", "last run", "content policy", "source", "completions", "sync again by", "cursor",
-        "coverage",
+        "warehouse", "published", "last run", "content policy", "input messages", "source", "completions",
+        "sync again by", "cursor", "coverage",
     ]  # fmt: skip
+    assert said["input messages"] == "not read: sync --messages does"
     assert said["warehouse"].startswith(f"{folder / NAME}, ")
     assert said["last run"].endswith(" UTC, nothing new")
     assert said["source"] == f"default, {sandbox.base_url}"
