@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAMS = Path(__file__).parent / "programs"
-RAW, OURS, REST_API = "raw DuckDB SQL", "ours", "dlt rest_api"
+RAW, OURS, REST_API, LATER = "raw DuckDB SQL", "ours", "dlt rest_api", "ours, 100 new on a million"
+NOTHING_NEW = f"{OURS}, nothing new"
+EVERYBODY = (RAW, OURS, REST_API)
 SYNC = Path(sys.executable).with_name("stored-completions")
 
 
@@ -20,28 +22,49 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A command, and the name that it has in the table; without one it only prepares what follows."""
+
+    command: list[str]
+    name: str | None = None
+
+
+@dataclass(frozen=True)
 class Contender:
-    """`steps` are run one after the other in a fresh folder; names by command.
+    """`steps` are run one after the other in a fresh folder.
 
     `is_ours_alike` says that its tables are ours, so that they must hold the same number of rows.
     """
 
     name: str
-    steps: Callable[[Job], dict[str, list[str]]]
+    steps: Callable[[Job], list[Step]]
     is_ours_alike: bool = False
 
 
-def _ours(job: Job) -> dict[str, list[str]]:
-    sync = [str(SYNC), "sync", "--warehouse", str(job.warehouse)]
-    return {OURS: sync, f"{OURS}, nothing new": sync}
+def _ours(job: Job) -> list[Step]:
+    return [Step(_sync(job), OURS), Step(_sync(job), NOTHING_NEW)]
 
 
-def _raw_sql(job: Job) -> dict[str, list[str]]:
-    return {RAW: program("raw_sql.py", job.ndjson, job.warehouse)}
+def _later(job: Job) -> list[Step]:
+    """A sync, its rows a thousand times more, the clock moved on so that new ones show, and a sync again."""
+    return [
+        Step(_sync(job)),
+        Step(program("million.py", job.warehouse)),
+        Step(program("move_clock.py", job.base_url)),
+        Step(_sync(job), LATER),
+    ]
 
 
-def _rest_api(job: Job) -> dict[str, list[str]]:
-    return {REST_API: program("rest_api.py", job.base_url, job.warehouse)}
+def _raw_sql(job: Job) -> list[Step]:
+    return [Step(program("raw_sql.py", job.ndjson, job.warehouse), RAW)]
+
+
+def _rest_api(job: Job) -> list[Step]:
+    return [Step(program("rest_api.py", job.base_url, job.warehouse), REST_API)]
+
+
+def _sync(job: Job) -> list[str]:
+    return [str(SYNC), "sync", "--warehouse", str(job.warehouse)]
 
 
 def program(name: str, *arguments: object) -> list[str]:
@@ -53,4 +76,5 @@ CONTENDERS = (
     Contender(RAW, _raw_sql, is_ours_alike=True),
     Contender(OURS, _ours, is_ours_alike=True),
     Contender(REST_API, _rest_api),
+    Contender(LATER, _later),
 )

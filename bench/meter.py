@@ -1,4 +1,4 @@
-"""What one process costs: CPU seconds with its children's, and its largest resident set.
+"""What one process costs: CPU seconds with its children's, its largest resident set, and how long it took.
 
 Linux adds the size of whoever starts a process to that process's peak. So the one who measures
 stays small: nothing in the package `bench` imports DuckDB, Arrow or `stored_completions`; what
@@ -7,6 +7,7 @@ needs them is a program of its own.
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cost:
-    """User and system seconds; peak in MB (10^6 bytes)."""
+    """User and system seconds; peak in MB (10^6 bytes); seconds from start to end."""
 
     cpu: float
     peak: float
+    wall: float
 
 
 class Failed(Exception):
@@ -27,6 +29,7 @@ class Failed(Exception):
 def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Cost:
     """Runs the command in `folder`, its output going to a file there; Failed, with its end, if it fails."""
     said = folder / "output.txt"
+    begin = time.monotonic()
     with said.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -40,4 +43,4 @@ def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise Failed(f"{' '.join(command)} ended with {process.returncode}:\n{said.read_text()[-2000:]}")
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, time.monotonic() - begin)

@@ -1,17 +1,19 @@
 """`make bench`: CPU seconds, peak memory and rows per CPU second of a sync, beside what people could do instead.
 
-    python -m bench.run --account logprobs --scale 0.1 --runs 3 --without 'dlt rest_api' --markdown
+    python -m bench.run --account 'top 5' --scale 0.1 --runs 3 --without 'dlt rest_api' --markdown
 
 CPU seconds are user and system time of whole processes, imports included, with their children; the
 sandbox that serves the account runs apart and is not counted. Figures are medians. Rows are the rows
-of our tables, for every contender, so that rows per CPU second compare.
+of our tables, for every contender, so that rows per CPU second compare. "% of JSON" is the file beside
+the JSON that it came from; "x server" the time from start to end beside what the server's pages took,
+where the server is a slow one.
 """
 
 import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -20,13 +22,14 @@ import click
 
 from bench import table
 from bench.accounts import ACCOUNTS, BY_NAME, Account
-from bench.contenders import CONTENDERS, OURS, RAW, Contender, Job, program
+from bench.contenders import CONTENDERS, LATER, OURS, RAW, Contender, Job, program
 from bench.meter import Cost, Failed, measured
 from bench.server import Server, served
 
 RELATIONS = ("completions", "choices", "tool_calls", "usage", "metadata", "logprobs", "top_logprobs")
 HEADER = (
-    "account", "contender", "CPU s", "x raw SQL", "peak MB", "rows / CPU s", "file MB", "requests", "runs",
+    "account", "contender", "CPU s", "x raw SQL", "peak MB", "rows / CPU s", "file MB", "% of JSON", "requests",
+    "x server", "runs",
 )  # fmt: skip
 WORDS = 2
 
@@ -35,11 +38,12 @@ Counts = dict[str, int]
 
 @dataclass(frozen=True)
 class Run:
-    """One step of one contender: its cost, the file it left and the requests it made."""
+    """One step of one contender: its cost, the file it left, the requests it made and the server's time for them."""
 
     cost: Cost
     megabytes: float
     requests: int
+    served: float
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Measured:
     @property
     def rows(self) -> int:
         """Rows of our tables; ours and raw SQL have the same."""
-        alike = self.counts.get(OURS) or self.counts.get(RAW) or {}
+        alike = next((self.counts[name] for name in (OURS, RAW, LATER) if name in self.counts), {})
         return sum(alike.get(name, 0) for name in RELATIONS)
 
     def cpu(self, step: str) -> float | None:
@@ -80,18 +84,39 @@ class Disagreement(Exception):
     type=click.Choice([each.name for each in CONTENDERS]),
     help="Not this; repeatable.",
 )
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of the recorded corpus, for the account of that name.",
+)
 @click.option("--markdown", is_flag=True, help="The table as Markdown.")
-def main(names: tuple[str, ...], scale: float, runs: int, without: tuple[str, ...], markdown: bool) -> None:
+def main(
+    names: tuple[str, ...],
+    scale: float,
+    runs: int,
+    without: tuple[str, ...],
+    corpus: Path | None,
+    markdown: bool,
+) -> None:
     """Measure a sync beside raw DuckDB SQL and dlt's rest_api source, on generated accounts."""
     contenders = [each for each in CONTENDERS if each.name not in without]
-    accounts = [account.scaled(scale) for account in ACCOUNTS if not names or account.name in names]
+    chosen = [account for account in ACCOUNTS if not names or account.name in names]
+    accounts = [account.scaled(scale) for account in chosen if _is_there(account, corpus)]
     try:
-        found = [measure(account, contenders, runs) for account in accounts]
+        found = [measure(_with(account, corpus), contenders, runs) for account in accounts]
     except (Failed, Disagreement) as error:
         raise click.ClickException(str(error)) from None
     draw = table.markdown if markdown else table.aligned
     click.echo(draw(HEADER, [cells for each in found for cells in rows(each)], WORDS))
     click.echo("\n".join(sentence for each in found for sentence in sentences(each)))
+
+
+def _is_there(account: Account, corpus: Path | None) -> bool:
+    return corpus is not None or not account.is_recorded
+
+
+def _with(account: Account, corpus: Path | None) -> Account:
+    return replace(account, recipe={"corpus": str(corpus)}) if account.is_recorded else account
 
 
 def measure(account: Account, contenders: list[Contender], runs: int) -> Measured:
@@ -103,6 +128,8 @@ def measure(account: Account, contenders: list[Contender], runs: int) -> Measure
         found = Measured(account, server.ndjson.stat().st_size / 1e6, {}, {})
         for number in range(runs):
             for contender in contenders:
+                if contender.name not in account.contenders:
+                    continue
                 if number and contender.name in account.once:
                     continue
                 click.echo(f"{account.name}: {contender.name}, run {number + 1}", err=True)
@@ -124,7 +151,9 @@ def sentences(found: Measured) -> list[str]:
     account = found.account
     made = ", ".join(f"{name} {sum(counts.values()):,}" for name, counts in found.counts.items())
     lost = {name: account.completions - counts.get("completions", 0) for name, counts in found.counts.items()}
-    lacking = "".join(f" {name} misses {number:,} completions." for name, number in lost.items() if number)
+    lacking = "".join(
+        f" {name} misses {number:,} completions." for name, number in lost.items() if number > 0
+    )
     return [
         f"{account.name}: {account.completions:,} completions, {found.json_megabytes:,.1f} MB of JSON, "
         f"{found.rows:,} rows in our tables. Rows in all tables: {made}.{lacking}"
@@ -140,10 +169,14 @@ def counted(warehouse: Path) -> Counts:
 
 def _steps(contender: Contender, server: Server, folder: Path) -> Iterator[tuple[str, Run]]:
     job = Job(server.base_url, server.ndjson, folder / "w.duckdb")
-    for step, command in contender.steps(job).items():
-        before = server.requests()
-        cost = measured(command, folder, _environment(job, folder))
-        yield step, Run(cost, job.warehouse.stat().st_size / 1e6, server.requests() - before)
+    for step in contender.steps(job):
+        before = server.status()
+        cost = measured(step.command, folder, _environment(job, folder))
+        if step.name:
+            after = server.status()
+            megabytes = job.warehouse.stat().st_size / 1e6
+            requests, seconds = after.requests - before.requests, after.seconds - before.seconds
+            yield step.name, Run(cost, megabytes, requests, seconds)
 
 
 def _environment(job: Job, home: Path) -> dict[str, str]:
@@ -172,7 +205,9 @@ def _agree(counts: dict[str, Counts], contenders: list[Contender]) -> None:
 def _cells(found: Measured, step: str, runs: list[Run]) -> tuple[str, ...]:
     cpu, floor = found.cpu(step), found.cpu(RAW)
     assert cpu is not None
-    is_whole = step in found.counts
+    is_whole = step in found.counts and step != LATER
+    megabytes = median(run.megabytes for run in runs)
+    waited = [run.cost.wall / run.served for run in runs if found.account.latency and is_whole]
     return (
         found.account.name,
         step,
@@ -180,8 +215,10 @@ def _cells(found: Measured, step: str, runs: list[Run]) -> tuple[str, ...]:
         f"{cpu / floor:.2f}" if floor and is_whole else "",
         f"{median(run.cost.peak for run in runs):.0f}",
         f"{found.rows / cpu:,.0f}" if found.rows and is_whole else "",
-        f"{median(run.megabytes for run in runs):.1f}",
+        f"{megabytes:.1f}",
+        f"{100 * megabytes / found.json_megabytes:.1f}" if is_whole else "",
         f"{median(run.requests for run in runs):.0f}",
+        f"{median(waited):.2f}" if waited else "",
         str(len(runs)),
     )
 

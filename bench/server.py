@@ -15,20 +15,30 @@ _direct = build_opener(ProxyHandler({}))
 
 
 @dataclass(frozen=True)
+class Status:
+    """API requests answered, and the seconds that it took to make the answers."""
+
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Server:
     base_url: str
     ndjson: Path
 
-    def requests(self) -> int:
-        """How many API requests it has answered so far."""
+    def status(self) -> Status:
+        """What it has done so far."""
         with _direct.open(self.base_url.removesuffix("/v1") + "/sandbox/status") as answer:
-            return int(json.load(answer)["requests"])
+            said = json.load(answer)
+        return Status(said["requests"], said["seconds"])
 
 
 @contextmanager
 def served(account: Account, folder: Path) -> Iterator[Server]:
     ndjson = folder / "completions.ndjson"
-    command = program("serve.py", ndjson, account.completions, json.dumps(account.shape))
+    recipe = account.recipe | {"latency": account.latency}
+    command = program("serve.py", ndjson, account.completions, json.dumps(recipe))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = "| account | contender | CPU s | x raw SQL | peak MB | rows / CPU s | file MB | requests | runs |"
+HEADER = (
+    "| account | contender | CPU s | x raw SQL | peak MB | rows / CPU s | file MB | % of JSON | requests | x server |"
+    " runs |"
+)
 
 
 def bench(*arguments: str) -> list[str]:
@@ -25,7 +28,7 @@ def test_rest_api_alone_as_markdown() -> None:
         "--account",
         "plain",
         "--scale",
-        "0.005",
+        "0.002",
         "--markdown",
         "--without",
         "ours",
@@ -35,20 +38,20 @@ def test_rest_api_alone_as_markdown() -> None:
     assert lines[0] == HEADER
     row = cells(lines[2])
     assert row[:2] == ["plain", "dlt rest_api"]
-    assert len(row) == 9
+    assert len(row) == 11
     assert float(row[2]) > 0
     assert float(row[4]) > 0
-    assert (row[3], row[7:]) == ("", ["1", "1"])
+    assert (row[3], row[8:]) == ("", ["1", "", "1"])
     assert lines[-1].startswith("plain: 100 completions, 0.1 MB of JSON, ")
 
 
 def test_logprobs_make_the_same_rows_in_raw_sql_and_in_ours() -> None:
-    lines = bench("--account", "logprobs", "--scale", "0.003", "--without", "dlt rest_api")
+    lines = bench("--account", "top 5", "--scale", "0.0015", "--without", "dlt rest_api")
     assert lines[0].split()[:2] == ["account", "contender"]
     assert [line[:27].strip() for line in lines[2:5]] == [
-        "logprobs  raw DuckDB SQL",
-        "logprobs  ours",
-        "logprobs  ours, nothing new",
+        "top 5    raw DuckDB SQL",
+        "top 5    ours",
+        "top 5    ours, nothing new",
     ]
     tokens = 3 * 200
     completions_choices_and_usage = 3 * 3

@@ -37,6 +37,7 @@ def _status(sandbox: "Sandbox", body: bytes) -> dict[str, Any]:
         "requests": len(requests),
         "requests_by_kind": Counter(kind(method, path) for method, path, _ in requests),
         "faults_waiting": len(sandbox.faults),
+        "seconds": round(sandbox.seconds, 3),
     }
 
 

@@ -35,6 +35,7 @@ class Sandbox:
     requests  every API request so far: (method, path, query); control requests are not among them
     rules     how lists behave, see Rules; may be replaced while it runs
     busiest   most requests that were under way at once
+    seconds   time that all answers took, waits included
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Sandbox:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.verbose = verbose
         self.busiest = 0
+        self.seconds = 0.0
         self._under_way = 0
         self._counting = Lock()
         self.stopping = Event()
@@ -117,11 +119,13 @@ class Sandbox:
         with self._counting:
             self._under_way += 1
             self.busiest = max(self.busiest, self._under_way)
+        begin = perf_counter()
         try:
             yield
         finally:
             with self._counting:
                 self._under_way -= 1
+                self.seconds += perf_counter() - begin
 
 
 class _Server(ThreadingHTTPServer):
