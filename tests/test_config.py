@@ -218,6 +218,12 @@ def test_no_file_is_read_without_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
     assert settings({"api_key": "sk-1"}, {}, None).endpoint.base_url == Endpoint.base_url
 
 
+@pytest.mark.parametrize("said", ["5 %", "-0.1", 1.5, True, "nan"])
+def test_a_limit_of_deletions_is_a_share(said: Any) -> None:
+    with pytest.raises(UsageError, match=r"deletion_limit is .* a share from 0 to 1"):
+        settings({"deletion_limit": said}, {"OPENAI_API_KEY": "sk-1"}, None)
+
+
 @pytest.mark.parametrize(
     ("said", "seconds"),
     [("90s", 90), ("10m", 600), ("2h", 7200), ("30d", 2_592_000), (45, 45), (" 1 H ", 3600)],

@@ -282,6 +282,7 @@ def test_a_cut_full_sync_goes_on_where_it_stood_and_ordinary_ones_run_between(tm
             outcomes.append(report.outcome)
             if report.outcome == "done":
                 break
+            assert report.sentences()[1].endswith("the next sync --full goes on there.")
             assert deleted(tmp_path) == []
             assert len(under_way(tmp_path)) == 1
             account.add(completion(f"new{number}", NOW - 30 + number), visible_at=NOW - 10)

@@ -35,6 +35,7 @@ class Report:
     started_at: datetime
     warehouse: str
     is_new_warehouse: bool
+    is_full: bool = False
     filter: str | None = None
     lookback_seconds: int | None = None
     finished_at: datetime | None = None
@@ -77,7 +78,14 @@ class Report:
         self.newest_created_at = None if cursor.newest is None else datetime.fromtimestamp(cursor.newest, UTC)
         self.outcome = _outcome(walk, self.failure, self.has_loaded or self.messages.has_something)
         relisted = self.relisted.sentence(self.counts.rows_returned) if self.relisted else None
-        self.detail = " ".join(filter(None, (relisted, _detail(walk, self.failure)))) or None
+        again = (
+            "A full re-list is under way: the next sync --full goes on there." if self._is_cut(walk) else None
+        )
+        self.detail = " ".join(filter(None, (relisted, _detail(walk, self.failure), again))) or None
+
+    def _is_cut(self, walk: Walk) -> bool:
+        """Whether it is a full re-list that has begun and not ended."""
+        return self.is_full and self.has_loaded and (self.failure is not None or walk.request is not None)
 
     def fail(self, error: StoredCompletionsError) -> None:
         """Notes that it came to no orderly end."""

@@ -207,6 +207,7 @@ class _Run:
 
     def list_everything(self, *, is_confirmed: bool) -> None:
         """Makes it a full re-list; `is_confirmed` allows deletions to be marked whatever the list is like."""
+        self.report.is_full = True
         self._relist = FullRelist(
             self._session, self._settings, self._key, self.report, is_confirmed=is_confirmed
         )
