@@ -11,10 +11,12 @@ from console import run
 from rebuild import load, read
 from stored_completions.config import settings
 from stored_completions.content.policy import KEPT, Policy, levels
+from stored_completions.content.record import described
 from stored_completions.content.stage import treated
 from stored_completions.errors import UsageError
 from stored_completions.sandbox import Account
-from synced import NOW, Heard, one, rows, serving, synced
+from stored_completions.status import status
+from synced import NAME, NOW, Heard, one, rows, serving, synced
 
 KEY = "0123456789abcdef0123456789abcdef"
 OFF = "[dropped]"
@@ -284,13 +286,11 @@ def test_rows_of_another_source_under_an_older_policy_are_left_alone(tmp_path: P
 
 def test_the_command_line_refuses_with_2_and_status_says_the_policy(tmp_path: Path) -> None:
     with serving(small()) as sandbox:
-        flags = ("--content", "drop", "--content", "metadata=keep", "--logprobs", "tokens")
-        assert run("sync", *flags, at=tmp_path, url=sandbox.base_url).code == 0
+        synced(sandbox, tmp_path, content=("drop", "metadata=keep"), logprobs="tokens")
         refused = run("sync", at=tmp_path, url=sandbox.base_url)
-        assert (refused.code, refused.out) == (2, "")
-        assert "of answers, tool_arguments, messages, tokens, logprobs." in refused.err
-        said = run("status", at=tmp_path).out
-        assert (
-            "answers drop, tool_arguments drop, messages drop, tokens drop, the rest keep, logprobs tokens"
-            in said
-        )
+    assert (refused.code, refused.out) == (2, "")
+    assert "of answers, tool_arguments, messages, tokens, logprobs." in refused.err
+    policy = status(tmp_path / NAME).content_policy
+    assert described(policy) == (
+        "answers drop, tool_arguments drop, messages drop, tokens drop, the rest keep, logprobs tokens"
+    )
