@@ -136,7 +136,7 @@ class Session:
     def hashes(self) -> Hashes:
         """What hashes messages and answers, with the key of this warehouse."""
         if self._hashes is None:
-            key = hash_key(self.write().connection, self._content_key, datetime.now(UTC))
+            key = hash_key(self.write().connection, self._content_key, datetime.now(UTC), self._watcher.say)
             self._hashes = Hashes(key)
         return self._hashes
 

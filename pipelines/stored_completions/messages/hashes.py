@@ -8,6 +8,7 @@ time. A history is hashed message by message, so that whoever continues it has i
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -22,18 +23,22 @@ Call = tuple[Any, Any, Any]
 
 _PARTS = ("content", "refusal", "function_call_name", "function_call_arguments", "audio_id")
 _NOTHING = ["", "", [], ["", ""], ""]
+_REST = ', "", [], ["", ""], ""]]'  # of an answer that is a text and nothing else, after its text
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class Hashes:
     """Hashes of 32 hex digits, made with a key of at most 64 bytes."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = blake2b(key=key, digest_size=16)
 
     def answer(
         self, content: Any, refusal: Any, calls: Sequence[Call], function_call: Sequence[Any], audio_id: Any
     ) -> str | None:
         """That of an answer; None if it says nothing. `calls` are (type, name, arguments)."""
+        if isinstance(content, str) and not (refusal or calls or any(function_call) or audio_id):
+            return self._made(f'["answer", [{_quoted(content)}{_REST}') if content else None
         said = [
             content or "",
             refusal or "",
@@ -64,8 +69,12 @@ class Hashes:
         return self._digest("instructions", said) if said else None
 
     def _digest(self, kind: str, value: Any) -> str:
-        text = json.dumps([kind, value], sort_keys=True).encode()
-        return blake2b(text, key=self._key, digest_size=16).hexdigest()
+        return self._made(json.dumps([kind, value], sort_keys=True))
+
+    def _made(self, text: str) -> str:
+        made = self._keyed.copy()
+        made.update(text.encode())
+        return made.hexdigest()
 
 
 def with_answers(
@@ -83,14 +92,16 @@ def with_answers(
 
 
 def _hashed(choices: pa.Table, tool_calls: pa.Table, hashes: Hashes) -> pa.Table:
+    """Most answers are a text: what stands in no row of the other columns costs next to nothing."""
     calls: dict[tuple[str, int], list[Call]] = {}
     names = ("completion_id", "choice_index", "type", "name", "arguments")
     for completion_id, choice_index, *call in _rows(tool_calls, names):
         calls.setdefault((completion_id, choice_index), []).append((call[0], call[1], call[2]))
+    keys = _rows(choices, ("completion_id", "choice_index")) if calls else repeat(("", 0), len(choices))
     found = [
-        hashes.answer(content, refusal, calls.get((completion_id, index), ()), (name, arguments), audio_id)
-        for completion_id, index, content, refusal, name, arguments, audio_id in _rows(
-            choices, ("completion_id", "choice_index", *_PARTS)
+        hashes.answer(content, refusal, calls.get(key, ()), (name, arguments), audio_id)
+        for key, (content, refusal, name, arguments, audio_id) in zip(
+            keys, _rows(choices, _PARTS), strict=True
         )
     ]
     at = choices.schema.get_field_index("answer_hash")
@@ -98,7 +109,11 @@ def _hashed(choices: pa.Table, tool_calls: pa.Table, hashes: Hashes) -> pa.Table
 
 
 def _rows(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    return zip(*(table.column(name).to_pylist() for name in names), strict=True)
+    return zip(*(_values(table.column(name)) for name in names), strict=True)
+
+
+def _values(column: pa.ChunkedArray) -> Iterable[Any]:
+    return repeat(None, len(column)) if column.null_count == len(column) else column.to_pylist()
 
 
 def _answered(values: dict[str, Any], content: Any) -> tuple[Any, Any, list[Call], list[Any], Any]:

@@ -7,6 +7,7 @@ where a policy leaves content out and no key is configured, there are no hashes 
 """
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import blake2b
 
@@ -15,22 +16,27 @@ import duckdb
 _CHECK = b"stored-completions hash_keys"
 
 
-def hash_key(connection: duckdb.DuckDBPyConnection, configured: str | None, now: datetime) -> bytes:
-    """The key, noted in the warehouse as the one in use; the random one is made here, once."""
-    if configured:
-        key = blake2b(configured.encode(), digest_size=32).digest()
-        _note(connection, _checked(key), None, now)
-        return key
-    salt = _salt(connection) or secrets.token_hex(32)
-    key = bytes.fromhex(salt)
-    _note(connection, _checked(key), salt, now)
+_ANOTHER = (
+    "Hashes of messages are made with another key from now on, as content_key says: threads do not go on from "
+    "completions that were read before to those that are read now."
+)
+
+
+def hash_key(
+    connection: duckdb.DuckDBPyConnection,
+    configured: str | None,
+    now: datetime,
+    say: Callable[[str], None],
+) -> bytes:
+    """The key, noted in the warehouse as one in use; the random one is made here, once.
+
+    `say` hears when earlier hashes were made with another.
+    """
+    salt = None if configured else _salt(connection) or secrets.token_hex(32)
+    key = blake2b(configured.encode(), digest_size=32).digest() if configured else bytes.fromhex(salt or "")
+    if _note(connection, blake2b(_CHECK, key=key, digest_size=16).hexdigest(), salt, now):
+        say(_ANOTHER)
     return key
-
-
-def is_another(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether earlier hashes were made with another key than the newest: threads do not go on across that."""
-    rows = connection.execute("select count(*) from chat.hash_keys").fetchall()
-    return bool(rows[0][0] > 1)
 
 
 def _salt(connection: duckdb.DuckDBPyConnection) -> str | None:
@@ -38,12 +44,10 @@ def _salt(connection: duckdb.DuckDBPyConnection) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _note(connection: duckdb.DuckDBPyConnection, check: str, salt: str | None, now: datetime) -> None:
-    connection.execute(
-        "insert into chat.hash_keys select ?, ?, ? where ? not in (select key_check from chat.hash_keys)",
-        [check, salt, now, check],
-    )
-
-
-def _checked(key: bytes) -> str:
-    return blake2b(_CHECK, key=key, digest_size=16).hexdigest()
+def _note(connection: duckdb.DuckDBPyConnection, check: str, salt: str | None, now: datetime) -> bool:
+    """Notes the key, if it is new; whether it is, and there was another."""
+    known = {row[0] for row in connection.execute("select key_check from chat.hash_keys").fetchall()}
+    if check in known:
+        return False
+    connection.execute("insert into chat.hash_keys values (?, ?, ?)", [check, salt, now])
+    return bool(known)
