@@ -52,7 +52,7 @@ class Soak:
         until = time.monotonic() + seconds if seconds else None
         with self.world.sandbox as sandbox:
             self._zygote = Zygote(self.files.published, sandbox.base_url, self.folder / "said")
-            command = [sys.executable, "-m", "soak.reader", str(self.files.published)]
+            command = [sys.executable, "-m", "soak.reader", str(self.files.published), "1"]
             looking = [
                 subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(self._readers)
             ]

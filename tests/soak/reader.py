@@ -1,4 +1,5 @@
-"""`python -m soak.reader WAREHOUSE`: an analyst who opens the published copy and asks, again and again.
+"""`python -m soak.reader WAREHOUSE PAUSE`: an analyst who opens the published copy and asks, again and again, with a pause
+of so many seconds.
 
 Every state seen must be a whole one: no orphan, nothing doubled, metadata as their completion has it, and
 views and day sums that know the same completions. SIGTERM ends it; then it prints what it saw.
@@ -36,7 +37,6 @@ select
 from chat.completions
 """
 _AGAIN = 2
-_PAUSE = 1.0  # seconds: the machine is there for the syncs
 
 
 def problems(connection: duckdb.DuckDBPyConnection) -> tuple[int, dict[str, int]]:
@@ -58,7 +58,7 @@ def look(path: Path, tally: dict[str, Any]) -> None:
         tally["errors"].append(f"not whole, or not the same twice: {answers}")
 
 
-def main(path: Path) -> None:
+def main(path: Path, pause: float) -> None:
     over = []
     signal.signal(signal.SIGTERM, lambda *_: over.append(True))
     tally: dict[str, Any] = {"queries": 0, "errors": [], "states": set()}
@@ -68,9 +68,9 @@ def main(path: Path) -> None:
         except duckdb.Error as error:
             if "database does not exist" not in str(error):
                 tally["errors"].append(f"{type(error).__name__}: {error}")
-        time.sleep(_PAUSE)
+        time.sleep(pause)
     print(json.dumps(tally | {"states": len(tally["states"]), "errors": tally["errors"][:20]}))  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), float(sys.argv[2]))
