@@ -19,6 +19,7 @@ import click
 
 from stored_completions import __version__
 from stored_completions.commands.dashboard import dashboard
+from stored_completions.commands.export import export
 from stored_completions.commands.options import (
     Commands,
     billing_options,
@@ -438,6 +439,7 @@ def query(warehouse: Path, sql: str, output: Path | None, kind: str | None) -> N
 
 
 cli.add_command(report)
+cli.add_command(export)
 cli.add_command(dashboard)
 cli.add_command(prices)
 cli.add_command(verify)

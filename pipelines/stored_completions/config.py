@@ -196,7 +196,7 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
             long=long,
             long_every=long,
         ),
-        query=Filter(values.text("model"), _pairs(values.get("metadata", {}))),
+        query=Filter(values.text("model"), pairs(values.get("metadata", {}))),
         publish_min_interval=duration("publish_min_interval", values.get("publish_min_interval", 0)),
         source=_name("source", values.text("source") or "default"),
         max_pages=None if most_pages is None else _whole("max_pages", most_pages),
@@ -287,7 +287,7 @@ def _name(name: str, value: str) -> str:
     return value
 
 
-def _pairs(value: Any) -> dict[str, str]:
+def pairs(value: Any) -> dict[str, str]:
     """Metadata to filter on: a table in a file, a JSON object in a variable, or `key=value` texts."""
     if isinstance(value, str):
         value = _object(value) or value.split(",")
