@@ -96,7 +96,9 @@ def test_digits_are_those_of_the_warehouse(folder: Path) -> None:
     assert sum(each["completions"] for each in found["unpriced"]) == unpriced > 0
 
 
-@pytest.mark.parametrize("name", ["costs", "tokens", "models", "finish-reasons", "unpriced"])
+@pytest.mark.parametrize(
+    "name", ["costs", "tokens", "models", "tools", "finish-reasons", "confidence", "unpriced"]
+)
 def test_every_report_fits_a_narrow_terminal(folder: Path, name: str) -> None:
     done = report(
         folder, name, "--by", "month,metadata:team", "--since", MONTH, "--until", "2026-11", COLUMNS="60"

@@ -126,6 +126,42 @@ _report_command(
     """,
 )
 _report_command(
+    "tools",
+    "Which tools are called, and with what arguments.",
+    "tool",
+    """Tool calls; the tool's name is always added to --by. A legacy function_call counts.
+
+    \b
+    invalid_arguments  are not JSON, cut off ones for example
+    unfit_arguments    are JSON but do not fit the schema that the request gave for the tool
+    judged_arguments   what both are out of: custom tools and tools without a usable schema are not judged
+    repeated_calls     the same arguments once more in the same answer
+
+    What the asking completions cost is in marts.tool_usage: one that calls two tools counts at both.
+
+    \b
+    Example:
+      stored-completions report tools --by week --since 4w
+    """,
+)
+_report_command(
+    "confidence",
+    "How sure models were of what they wrote.",
+    "model",
+    """How sure models were, from logprobs; answers without them are left out. Means are over tokens.
+
+    \b
+    tokens_outside_top         sent as -9999: not known, left out of all means
+    perplexity                 exp(-mean_logprob): 1 is sure, 2 as unsure as a fair coin at each token
+    mean_entropy               of the listed alternatives in nats, a lower bound
+    mean_unlisted_probability  what those leave out
+
+    \b
+    Example:
+      stored-completions report confidence --by metadata:feature,model --since 30d
+    """,
+)
+_report_command(
     "unpriced",
     "What the costs leave out, and why.",
     "model,tier",

@@ -31,6 +31,8 @@ def sections(asked: Asked) -> list[Section]:
         without_a_price(asked),
         costliest(asked),
         finish_reasons(asked),
+        tools(asked),
+        confidence(asked),
     ]
 
 
@@ -292,4 +294,53 @@ order by is_rest, choices desc, name
         ),
         summary=summaries.finish_reasons,
         empty="No completion of this period has an answer.",
+    )
+
+
+def tools(asked: Asked) -> Section:
+    sums = ("calls", "invalid", "unfit", "repeated")
+    return Section(
+        id="tools",
+        title="Tool calls",
+        sql=f"""
+select *
+from ({folded("select * from page_tools", sums, asked.top, "calls")})
+order by is_rest, calls desc, name
+""",
+        columns=(
+            Column("name", "Tool"),
+            Column("calls", "Calls", "count", bar=True),
+            Column("invalid", "Not JSON", "count"),
+            Column("unfit", "Not fitting", "count"),
+            Column("repeated", "Repeated", "count"),
+        ),
+        summary=summaries.tools,
+        empty="No tool was called in this period.",
+        note="Not fitting: JSON that does not fit the schema which the request gave for the tool. Repeated: the same "
+        "arguments once more in one answer.",
+    )
+
+
+def confidence(asked: Asked) -> Section:
+    sums = ("answers", "tokens", "outside", "logprobs", "weighed", "entropies")
+    return Section(
+        id="confidence",
+        title="How sure the models were",
+        sql=f"""
+select *, exp(-logprobs / nullif(tokens - outside, 0)) as perplexity, entropies / nullif(weighed, 0) as entropy
+from ({folded("select * from page_confidence", sums, asked.top, "tokens")})
+order by is_rest, tokens desc, name
+""",
+        columns=(
+            Column("name", "Model", is_name=True),
+            Column("tokens", "Tokens", "count", bar=True),
+            Column("perplexity", "Perplexity", "number"),
+            Column("entropy", "Entropy", "number"),
+            Column("answers", "Answers", "count"),
+            Column("outside", "Outside the top", "count"),
+        ),
+        summary=summaries.confidence,
+        empty="No answer of this period has logprobs.",
+        note="Perplexity: 1 is sure, 2 as unsure as a fair coin at each token. Entropy of the listed alternatives, in "
+        "nats, is a lower bound. Tokens outside the top have no known probability and are left out of both.",
     )

@@ -3,6 +3,8 @@
     page_usage       is_current, day, source, model, service_tier, price_basis, usage_basis, unpriced_reason
     page_metadata    metadata_key, metadata_value of the period, of the keys asked for or of all
     page_endings     finish_reason of the period's answers
+    page_tools       tool calls of the period by tool: calls, invalid, unfit, repeated
+    page_confidence  tokens with logprobs of the period by model, and the sums that their means are made of
     page_reach       one row: what the warehouse has beside and around the period
     page_costliest   the costliest completions of the period, see `costliest`
 
@@ -39,6 +41,8 @@ def gather(connection: DuckDBPyConnection, scope: Scope) -> None:
         _daily(scope) if has_rollups and scope.timezone == "UTC" else _usage(scope),
         _metadata(scope, has_rollups),
         _endings(scope),
+        _tools(scope),
+        _confidence(scope),
         _REACH,
     ):
         connection.execute(sql, scope.parameters(sql))
@@ -148,6 +152,48 @@ from chat.choices
 {completions}
 where {scope.within(table, scope.period)}
 group by choices.finish_reason
+"""
+
+
+def _tools(scope: Scope) -> str:
+    return f"""
+create or replace temp table page_tools as
+with calls as (
+    select
+        calls.name,
+        count(*) as calls,
+        count(*) filter (not calls.arguments_valid) as invalid,
+        count(*) filter (calls.arguments_valid and not calls.arguments_fit) as unfit,
+        case when calls.arguments is null then 0 else count(*) - 1 end as repeated
+    from marts.tool_calls_wide as calls
+    where {scope.within("calls", scope.period)}
+    group by calls.completion_id, calls.choice_index, calls.name, calls.arguments
+)
+select
+    name,
+    sum(calls)::bigint as calls,
+    sum(invalid)::bigint as invalid,
+    sum(unfit)::bigint as unfit,
+    sum(repeated)::bigint as repeated
+from calls
+group by name
+"""
+
+
+def _confidence(scope: Scope) -> str:
+    return f"""
+create or replace temp table page_confidence as
+select
+    answers.model as name,
+    count(*) as answers,
+    sum(answers.tokens)::bigint as tokens,
+    sum(answers.tokens_outside_top)::bigint as outside,
+    sum(answers.mean_logprob * (answers.tokens - answers.tokens_outside_top)) as logprobs,
+    sum(answers.tokens_with_alternatives)::bigint as weighed,
+    sum(answers.mean_entropy * answers.tokens_with_alternatives) as entropies
+from marts.choice_confidence as answers
+where {scope.within("answers", scope.period)}
+group by answers.model
 """
 
 

@@ -13,10 +13,10 @@ from stored_completions.dashboard.axis import Axis
 from stored_completions.reports.sums import EXACT
 
 Row = Mapping[str, Any]
-Kind = Literal["text", "usd", "count", "share", "change", "time", "basis", "reason", "pairs", "id"]
+Kind = Literal["text", "usd", "count", "number", "share", "change", "time", "basis", "reason", "pairs", "id"]
 
 OTHERS = "\0others"  # no name the API can send
-_NUMBERS = ("usd", "count", "share", "change")
+_NUMBERS = ("usd", "count", "number", "share", "change")
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ def _format(kind: Kind, largest: Any, zone: ZoneInfo) -> Callable[[Any], str]:
     formats: dict[str, Callable[[Any], str]] = {
         "usd": lambda value: shown.usd(value, largest),
         "count": shown.count,
+        "number": shown.number,
         "share": shown.share,
         "change": shown.change,
         "time": shown.local_time(zone),

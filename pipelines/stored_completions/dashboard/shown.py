@@ -40,6 +40,11 @@ def short_count(value: int | None) -> str:
     return f"{scaled:,.1f}{_UNITS[thousands]}" if abs(scaled) < 99.95 else f"{scaled:,.0f}{_UNITS[thousands]}"
 
 
+def number(value: float | None) -> str:
+    """1.2345 -> 1.234."""
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
 def share(value: float | None) -> str:
     """0.123 -> 12.3 %."""
     return UNKNOWN if value is None else percent(value)

@@ -102,6 +102,25 @@ def finish_reasons(rows: Rows) -> str:
     return text
 
 
+def tools(rows: Rows) -> str:
+    calls, invalid, unfit = (int(sum(row[name] for row in rows)) for name in ("calls", "invalid", "unfit"))
+    names = sum(row["names"] for row in rows)
+    text = f"{_several(calls, 'call')} of {_several(names, 'tool')}; {shown.text(rows[0]['name'])} is called most."
+    if invalid or unfit:
+        text += f" The arguments of {_several(invalid, 'call')} are not JSON, those of {unfit:,} do not fit their schema."
+    return text
+
+
+def confidence(rows: Rows) -> str:
+    answers, tokens = (int(sum(row[name] for row in rows)) for name in ("answers", "tokens"))
+    text = f"{_several(answers, 'answer')} with logprobs, {_several(tokens, 'token')}."
+    known = [row for row in rows if not row["is_rest"] and row["perplexity"] is not None]
+    if len(known) > 1:
+        least = max(known, key=lambda row: row["perplexity"])
+        text += f" {shown.text(least['name'])} is least sure, with a perplexity of {shown.number(least['perplexity'])}."
+    return text
+
+
 def _summed(rows: Rows, name: str) -> dict[Any, Any]:
     values: dict[Any, list[Any]] = {}
     for row in rows:

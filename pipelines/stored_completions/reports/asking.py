@@ -17,7 +17,7 @@ import duckdb
 
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.reports import notes as report_notes
-from stored_completions.reports.dimensions import BY_WORD, REASON, Dimension
+from stored_completions.reports.dimensions import BY_WORD, REASON, TOOL, Dimension
 from stored_completions.reports.periods import Period
 from stored_completions.reports.sql import UTC, Days, grouped, is_rolled_up
 from stored_completions.reports.sums import Column, Definition, Sums, Values, amounts, merged, ratio
@@ -187,7 +187,7 @@ class _Groups:
 
 
 def _by(definition: Definition, question: Question) -> tuple[Dimension, ...]:
-    words = {REASON.word: REASON} | BY_WORD
+    words = {REASON.word: REASON, TOOL.word: TOOL} | BY_WORD
     asked = question.by or tuple(words[word] for word in definition.default_by)
     return tuple(dict.fromkeys((*asked, *(words[word] for word in definition.always_by))))
 

@@ -78,6 +78,8 @@ def _cell(row: Row, column: Column, digits: int) -> str:
         return f"{rounded(value, digits)}{mark}"
     if column.kind in ("share", "change"):
         return percent(value, signed=column.kind == "change")
+    if column.kind == "number":
+        return f"{value:.3f}"
     return f"{value:,}" if column.kind == "count" else str(value)
 
 

@@ -37,6 +37,7 @@ _FIXED = (
     Dimension("input-user", "input_user", "facts.input_user"),
 )
 REASON = Dimension("reason", "unpriced_reason", "facts.unpriced_reason", is_daily=True)
+TOOL = Dimension("tool", "tool_name", "facts.tool_name")
 BY_WORD = {dimension.word: dimension for dimension in _FIXED}
 ACCEPTED = f"{', '.join(BY_WORD)} or metadata:KEY"
 

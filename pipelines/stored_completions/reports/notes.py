@@ -13,6 +13,8 @@ from stored_completions.reports.sums import EXACT, Definition, Sums, Values, rat
 
 MOST_UNPRICED = 5
 
+_WHAT = {"calls": "tool calls", "weighed answers": "answers with logprobs"}
+
 _BASES = {
     "upper_bound_usd": "an upper bound: only totals were stored, so cached input counts at the full rate",
     "unbounded_usd": "not even an upper bound: only totals were stored, and the model bills some tokens dearer",
@@ -148,7 +150,7 @@ def _nothing(connection: duckdb.DuckDBPyConnection, definition: Definition, peri
     ).fetchall()[0]
     if not count:
         return "The warehouse has no completions yet: `stored-completions sync` brings them."
-    what = "answers" if definition.facts.of_answers else "completions"
+    what = _WHAT.get(definition.facts.of, definition.facts.of)
     if definition.only_unpriced:
         return f"Every completion has a cost ({period})."
     return f"No {what} in this period ({period}): the warehouse has {count:,} completions from {first} to {last}."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -54,13 +54,34 @@ _ANSWERS = {
     "refusal_known": "cast(choices.refusal_sent as integer)",
 }
 
+_CALLS = {
+    "calls": "1",
+    "invalid_arguments": "cast(coalesce(not choices.arguments_valid, false) as integer)",
+    "unfit_arguments": "cast(coalesce(choices.arguments_valid and not choices.arguments_fit, false) as integer)",
+    "judged_arguments": "cast(choices.arguments_fit is not null as integer)",
+    "repeated_calls": "cast(choices.arguments is not null and row_number() over (partition by choices.completion_id,"
+    " choices.choice_index, choices.name, choices.arguments) > 1 as integer)",
+}
+_WEIGHED = {
+    "choices": "1",
+    "tokens": "confidence.tokens",
+    "tokens_outside_top": "confidence.tokens_outside_top",
+    "known_tokens": "confidence.tokens - confidence.tokens_outside_top",
+    "logprobs": "confidence.mean_logprob * (confidence.tokens - confidence.tokens_outside_top)",
+    "tokens_with_alternatives": "confidence.tokens_with_alternatives",
+    "entropies": "confidence.mean_entropy * confidence.tokens_with_alternatives",
+    "unlisted": "confidence.mean_unlisted_probability * confidence.tokens_with_alternatives",
+}
+_CHILDREN = {"answers": _ANSWERS, "calls": _CALLS, "weighed answers": _WEIGHED}
+
 
 @dataclass(frozen=True)
 class Facts:
-    """The rows a report adds up: of completions or of their answers; `sums` are the columns to add."""
+    """The rows a report adds up: completions, their answers, tool calls, or answers with logprobs; `sums` are the
+    columns to add."""
 
     sums: tuple[str, ...]
-    of_answers: bool = False
+    of: Literal["completions", "answers", "calls", "weighed answers"] = "completions"
 
     @property
     def has_costs(self) -> bool:
@@ -121,7 +142,7 @@ def grouped(
     sums = [f"sum(facts.{name}) as {name}" for name in facts.sums]
     ends = ["min(facts.day) as first_day", "max(facts.day) as last_day"]
     can_roll_up = (
-        days.timezone == UTC and not facts.of_answers and all(dimension.is_daily for dimension in by)
+        days.timezone == UTC and facts.of == "completions" and all(dimension.is_daily for dimension in by)
     )
     rows = _daily(days) if use_rollup and can_roll_up else _completions(facts, by, days)
     keys = {f"key_{at}": dimension.key for at, dimension in enumerate(by) if dimension.key is not None}
@@ -147,8 +168,8 @@ def _daily(days: Days) -> str:
 
 
 def _completions(facts: Facts, by: Sequence[Dimension], days: Days) -> str:
-    """A row per completion, or per answer. A child carries the date of its completion, so each is pruned alike."""
-    values = _ANSWERS if facts.of_answers else {"completions": "1", **_TOKENS, **_ESTIMATES}
+    """A row per completion, or per child. A child carries the date of its completion, so each is pruned alike."""
+    values = _CHILDREN.get(facts.of, {"completions": "1", **_TOKENS, **_ESTIMATES})
     added = [name for name in facts.sums if name in values]
     words = {dimension.word for dimension in by}
     own = ["model", "service_tier", "source", "input_user", *(_COSTS if facts.has_costs else ())]
@@ -167,10 +188,17 @@ def _completions(facts: Facts, by: Sequence[Dimension], days: Days) -> str:
 
     if any("usage." in values[name] for name in added):
         join("chat.usage", "usage")
-    if facts.of_answers:
+    if facts.of == "answers":
         join("chat.choices", "choices", kind="join")
-    elif "finish-reason" in words:
+    elif facts.of == "calls":
+        join("marts.tool_calls_wide", "choices", kind="join")
+        columns.append("choices.name as tool_name")
+    elif facts.of == "weighed answers":
+        join("marts.choice_confidence", "confidence", kind="join")
+    if "finish-reason" in words and facts.of == "completions":
         join("chat.choices", "choices", " and choices.choice_index = 0")
+    elif "finish-reason" in words and facts.of == "weighed answers":
+        join("chat.choices", "choices", " and choices.choice_index = confidence.choice_index")
     if "finish-reason" in words:
         columns.append("choices.finish_reason")
     for at, dimension in enumerate(by):

@@ -7,6 +7,7 @@ it is kept.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from math import exp
 from typing import Any
 
 from stored_completions.reports.sql import COUNTERS, Facts
@@ -23,7 +24,8 @@ _PLACES = Decimal("1e-12")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a report; `kind` is label (a value of --by), text, count, money, share, change or day.
+    """One column of a report; `kind` is label (a value of --by), text, count, number, money, share, change
+    or day.
 
     The columns of a higher `rank` are the first that a narrow terminal does without; a `quiet` one is
     shown to people only where it says something: more than 0, and not what `beside` says.
@@ -132,6 +134,26 @@ def _models(sums: Sums) -> Values:
     return _tokens(sums) | own(sums) | {"usd_per_completion": mean}
 
 
+def _confidence(sums: Sums) -> Values:
+    """Means over all tokens, not over answers, so that groups add up."""
+    mean = _mean(sums, "logprobs", "known_tokens")
+    return _picked("choices", "tokens", "tokens_outside_top", "tokens_with_alternatives")(sums) | {
+        "mean_logprob": _rounded(mean),
+        "perplexity": _rounded(None if mean is None else exp(-mean)),
+        "mean_entropy": _rounded(_mean(sums, "entropies", "tokens_with_alternatives")),
+        "mean_unlisted_probability": _rounded(_mean(sums, "unlisted", "tokens_with_alternatives")),
+    }
+
+
+def _mean(sums: Sums, total: str, count: str) -> float | None:
+    return None if sums.get(total) is None or not sums.get(count) else sums[total] / sums[count]
+
+
+def _rounded(value: float | None) -> float | None:
+    """To 6 places, and never -0.0."""
+    return None if value is None else round(value, 6) + 0.0
+
+
 def _compared(main: str, kind: str) -> tuple[Column, ...]:
     return (
         Column("share", "share", 1),
@@ -146,6 +168,9 @@ _BASES = (
     Column("unpriced_completions", "count", 1, quiet=True),
 )
 _DAYS = (Column("first_day", "day", 5), Column("last_day", "day", 5))
+_CONFIDENCE_SUMS = (
+    "choices tokens tokens_outside_top known_tokens logprobs tokens_with_alternatives entropies unlisted"
+).split()
 _COUNTED = ("completions_without_usage", "completions_without_details")
 _TOKEN_SUMS = ("completions", *COUNTERS, *_COUNTED, "prompt_tokens_of_known", "cached_tokens_of_known")
 
@@ -211,7 +236,7 @@ MODELS = Definition(
 FINISH_REASONS = Definition(
     "finish-reasons",
     "How answers ended",
-    Facts(("choices", "refusals", "refusal_known"), of_answers=True),
+    Facts(("choices", "refusals", "refusal_known"), of="answers"),
     "choices",
     (
         Column("choices", "count"),
@@ -239,4 +264,44 @@ UNPRICED = Definition(
     ("model", "tier"),
     ("reason",),
 )
-DEFINITIONS = {each.name: each for each in (COSTS, TOKENS, MODELS, FINISH_REASONS, UNPRICED)}
+TOOLS = Definition(
+    "tools",
+    "Tool calls",
+    Facts(
+        ("calls", "invalid_arguments", "unfit_arguments", "judged_arguments", "repeated_calls"), of="calls"
+    ),
+    "calls",
+    (
+        Column("calls", "count"),
+        *_compared("calls", "count"),
+        Column("invalid_arguments", "count"),
+        Column("unfit_arguments", "count"),
+        Column("judged_arguments", "count", 3),
+        Column("repeated_calls", "count", 2),
+    ),
+    _picked("calls", "invalid_arguments", "unfit_arguments", "judged_arguments", "repeated_calls"),
+    ("tool",),
+    ("tool",),
+)
+CONFIDENCE = Definition(
+    "confidence",
+    "Confidence",
+    Facts(tuple(_CONFIDENCE_SUMS), of="weighed answers"),
+    "tokens",
+    (
+        Column("choices", "count", 1),
+        Column("tokens", "count"),
+        *_compared("tokens", "count"),
+        Column("tokens_outside_top", "count", 2),
+        Column("mean_logprob", "number", 3),
+        Column("perplexity", "number"),
+        Column("tokens_with_alternatives", "count", 5),
+        Column("mean_entropy", "number", 1),
+        Column("mean_unlisted_probability", "number", 4),
+    ),
+    _confidence,
+    ("model",),
+)
+DEFINITIONS = {
+    each.name: each for each in (COSTS, TOKENS, MODELS, TOOLS, FINISH_REASONS, CONFIDENCE, UNPRICED)
+}
