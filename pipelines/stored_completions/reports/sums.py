@@ -274,8 +274,8 @@ TOOLS = Definition(
     (
         Column("calls", "count"),
         *_compared("calls", "count"),
-        Column("invalid_arguments", "count"),
-        Column("unfit_arguments", "count"),
+        Column("invalid_arguments", "count", 1),
+        Column("unfit_arguments", "count", 1),
         Column("judged_arguments", "count", 3),
         Column("repeated_calls", "count", 2),
     ),
