@@ -95,8 +95,7 @@ from chat.completions
 """
 _MESSAGES = """
 insert into chat.messages by name
-select completion_id, created_date, 0 as message_index, 'user' as role, $secret || ' asked' as content,
-    'load' as _dlt_load_id
+select completion_id, created_date, 0 as message_index, 'user' as role, $secret || ' asked' as content
 from chat.completions
 """
 _METADATA = """
