@@ -9,6 +9,7 @@ import pytest
 
 from console import run
 from rebuild import load, read
+from stored_completions.check import check
 from stored_completions.config import settings
 from stored_completions.content.policy import KEPT, Policy, levels
 from stored_completions.content.record import described
@@ -288,6 +289,10 @@ def test_the_command_line_refuses_with_2_and_status_says_the_policy(tmp_path: Pa
     with serving(small()) as sandbox:
         synced(sandbox, tmp_path, content=("drop", "metadata=keep"), logprobs="tokens")
         refused = run("sync", at=tmp_path, url=sandbox.base_url)
+        own = settings({"api_key": "sk-1", "base_url": sandbox.base_url}, {}, None)
+        failed = [finding.found for finding in check(own, tmp_path / NAME) if finding.error]
+    assert len(failed) == 1
+    assert "of answers, tool_arguments, messages, tokens, logprobs." in failed[0]
     assert (refused.code, refused.out) == (2, "")
     assert "of answers, tool_arguments, messages, tokens, logprobs." in refused.err
     policy = status(tmp_path / NAME).content_policy

@@ -13,6 +13,7 @@ from stored_completions.billing.reading import Days, read
 from stored_completions.billing.reports import COSTS, USAGE
 from stored_completions.client import Client
 from stored_completions.config import Settings
+from stored_completions.content import record as policies
 from stored_completions.errors import (
     NotFound,
     StoredCompletionsError,
@@ -126,6 +127,7 @@ def _warehouse(files: Files, settings: Settings) -> str:
         held = Store(connection)
         bound = held.binding(settings.source)
         rows = held.completions()
+        policies.check(connection, settings.content)
     _check_binding(files, settings, bound)
     return f"{files.published} holds {rows:,} completions, {free:,.1f} GB are free"
 
