@@ -375,6 +375,18 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(folder: Path, sandbox: Sa
         sandbox.account.delete(f"big{share}")
 
 
+def test_a_disk_that_fills_up_while_a_round_is_committed_is_one_sentence_too(tmp_path: Path) -> None:
+    """dlt would log the failing job with its traceback."""
+    with serving(recent(20)) as sandbox:
+        sandbox.account.add(completion("big", NOW - 20, note=random.Random(0).randbytes(1_000_000).hex()))
+        done = limited(sandbox, tmp_path, 2_200_000)
+        assert done.returncode == 1, done
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert "free space or mend the cause, and sync again" in done.stderr
+        synced(sandbox, tmp_path)
+        assert_exact(tmp_path, sandbox.account)
+
+
 def test_the_process_is_told_where_its_warehouse_is(tmp_path: Path, sandbox: Sandbox) -> None:
     process = started(sandbox, tmp_path, "sync", "--warehouse", "sub/../here.db")
     said, errors = process.communicate()

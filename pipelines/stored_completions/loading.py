@@ -20,7 +20,7 @@ from stored_completions.warehouse import Files
 _MEMORY = "512MB"
 _DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "RUNTIME__LOG_LEVEL": "ERROR",
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
     "LOAD__DELETE_COMPLETED_JOBS": "true",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
     "LOAD__WORKERS": "1",
