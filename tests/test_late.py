@@ -110,7 +110,7 @@ def test_a_busy_account_is_read_about_five_times_and_no_more() -> None:
 
 
 def test_late_rows_come_in_through_the_real_program(tmp_path: Path) -> None:
-    """Two thousand rows of three hours, half of them late by 1 to 59 minutes, synced every 40 minutes."""
+    """Two thousand rows of three hours, half of them late by 1 to 59 minutes, synced every 50 minutes."""
     chance = random.Random(3)
     account = Account()
     for number in range(2_000):
@@ -119,8 +119,8 @@ def test_late_rows_come_in_through_the_real_program(tmp_path: Path) -> None:
         account.add(completion(f"c{number:04}", created), visible_at=created + late)
     found = late_ones = 0
     with serving(account) as sandbox:
-        for _ in range(7):
-            sandbox.clock.advance(40 * MINUTE)
+        for _ in range(5):
+            sandbox.clock.advance(50 * MINUTE)
             counts = synced(sandbox, tmp_path).counts
             found += counts.rows_new
             late_ones += counts.rows_late

@@ -45,7 +45,7 @@ def test_an_account_that_becomes_empty_loses_nothing_here_and_goes_on(tmp_path: 
     account = recent(20, step=100)
     with serving(account) as sandbox:
         synced(sandbox, tmp_path)
-        for number, vanished in enumerate(VANISHED):
+        for number, vanished in enumerate(VANISHED[::2]):
             sandbox.rules = type(sandbox.rules)(vanished=vanished)
             for id_ in account.ids():
                 account.delete(id_)
