@@ -216,7 +216,7 @@ def _records(
     statement = grouped(definition.facts, by, days, use_rollup=is_rolled_up(connection))
     try:
         result = connection.execute(statement.sql, statement.parameters)
-    except duckdb.CatalogException as error:
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise WarehouseError(
             f"This warehouse was published by another version of stored-completions, sync it once with this one: "
             f"{str(error).splitlines()[0]}"

@@ -107,7 +107,7 @@ def ask(
     """The answer; an empty one, which says so, where no bill was read."""
     try:
         records = _records(connection, by, period)
-    except duckdb.CatalogException:
+    except (duckdb.CatalogException, duckdb.BinderException):
         raise WarehouseError(
             "This warehouse was published by another version of stored-completions: sync it once with this one."
         ) from None
