@@ -31,6 +31,24 @@ test: $(VENV)/.dev  ## run the whole test suite
 soak: $(VENV)/.dev  ## kill, stop and double syncs at random moments; SOAK='--kills 200 --seed 1', --help says more
 	@PYTHONPATH=tests $(VENV)/bin/python -m soak $(SOAK)
 
+# An environment of its own again: coverage.py is no part of the development install.
+COVERAGE := .engines/coverage
+
+$(COVERAGE)/.ready: pyproject.toml constraints.txt
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(COVERAGE)
+	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+	    $(COVERAGE)/bin/python -m pip install --quiet --editable '.[dev]' coverage
+	@touch $@
+
+.PHONY: coverage
+coverage: export COVERAGE_FILE := build/coverage
+coverage: $(COVERAGE)/.ready  ## say which branches no test takes; COVER='tests/test_walk.py' runs a part
+	@mkdir -p build
+	$(COVERAGE)/bin/python -m coverage run --branch --source=pipelines/stored_completions \
+	    -m pytest -n 0 -o filterwarnings=default $(COVER)
+	$(COVERAGE)/bin/python -m coverage report --skip-covered --show-missing --sort=cover
+
 .PHONY: bench
 bench: $(VENV)/.dev  ## measure a sync beside raw DuckDB SQL and dlt's rest_api; BENCH='--help' says how
 	@$(VENV)/bin/python -m bench.run $(BENCH)
