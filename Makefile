@@ -153,6 +153,20 @@ test-duckdb: $(VENV)/.dev $(DUCKDB15)/.ready $(DUCKDB14)/.ready  ## run storage,
 	done
 	$(DUCKDB15)/bin/python -m pytest $(addsuffix .py,$(ON_DUCKDB15))
 
+# The tools of sql/RECIPES.md.
+RECIPES := .engines/recipes
+
+$(RECIPES)/.ready: tests/recipes/requirements.txt pyproject.toml constraints.txt
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(RECIPES)
+	@$(RECIPES)/bin/python -m pip install --quiet --editable . --requirement $<
+	@touch $@
+
+.PHONY: test-recipes
+test-recipes: export PYTHONPATH := .
+test-recipes: $(RECIPES)/.ready  ## run every block of sql/RECIPES.md with the tools it is for
+	$(RECIPES)/bin/python -m pytest -o addopts= -o filterwarnings= --noconftest tests/recipes/recipes_check.py
+
 # One environment, two stamps: the demo gets by without the developers' tools.
 # An install begins by taking all stamps away, so one that was interrupted leaves none of them, and
 # the next starts from nothing.
@@ -169,8 +183,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 # As variables and not as -c, because these also reach the environment that pip builds the project in:
 # pip reads the first there up to 25.2, and the second from then on.
-$(STAMPS) $(CONTRACT)/.ready: export PIP_CONSTRAINT := constraints.txt
-$(STAMPS) $(CONTRACT)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready: export PIP_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
 
 define install
 $(require-python); \
