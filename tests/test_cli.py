@@ -151,7 +151,7 @@ class TestSync:
             at=folder, url=sandbox.base_url,
         )  # fmt: skip
         _, _, asked = sandbox.requests[0]
-        wanted = {"model": "gpt-x", "metadata[a]": "1", "metadata[b]": "x=y", "limit": "7", "order": "asc"}
+        wanted = {"model": "gpt-x", "metadata[a]": "1", "metadata[b]": "x=y", "limit": "7", "order": "desc"}
         assert asked == wanted
 
     def test_on_a_terminal_a_line_lives_and_goes(self, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stored_completions import store
 from stored_completions.client import Client, Endpoint, Patience
+from stored_completions.course import Course
 from stored_completions.cursor import Cursor
 from stored_completions.errors import StoredCompletionsError
 from stored_completions.items import item, row_hash
@@ -19,7 +20,7 @@ from stored_completions.pages import read_page
 from stored_completions.reader import Filter, pages
 from stored_completions.rounds import Bounds, Round
 from stored_completions.sandbox import Account, Fault, Sandbox
-from stored_completions.walk import Pace, Walk
+from stored_completions.walk import Pace
 from synced import NOW, serving
 from test_sync import completion
 
@@ -71,14 +72,14 @@ def account(per_second: list[int]) -> Account:
     return made
 
 
-def synced(sandbox: Sandbox, held: Held, page_size: int) -> StoredCompletionsError | None:
+def synced(sandbox: Sandbox, held: Held, page_size: int, chains: int) -> StoredCompletionsError | None:
     """Reads to the end, or to the failure; keeps what came before it, in rounds of a few rows."""
-    walk = Walk(held.cursor, Pace(page_size=page_size), NOW)
+    course = Course(held.cursor, Pace(page_size=page_size), NOW, chains=chains)
     round_ = Round("default", 0, (), Bounds(completions=12))
     failure = None
     with Client(Endpoint(KEY, sandbox.base_url), PATIENCE, sleep=lambda _: None) as client:
         try:
-            for taken in pages(client, walk, Filter(), hashed=row_hash):
+            for taken in pages(client, course, Filter(), hashed=row_hash):
                 round_.add(taken, lambda created: _known(held, created))
                 if round_.is_full:
                     held.commit(round_)
@@ -108,17 +109,22 @@ def wanted(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
 
 @settings(max_examples=40)
 @given(
-    accounts, scripts, st.integers(1, 30), st.sampled_from(["400", "404", "restart", "empty"]), st.booleans()
+    accounts,
+    scripts,
+    st.integers(1, 30),
+    st.sampled_from(["400", "404", "restart", "empty"]),
+    st.booleans(),
+    st.integers(1, 3),
 )
 def test_any_script_of_faults(
-    per_second: list[int], script: list[Fault], page_size: int, vanished: str, by_place: bool
+    per_second: list[int], script: list[Fault], page_size: int, vanished: str, by_place: bool, chains: int
 ) -> None:
     cursor = "positional" if by_place else "seconds"
     with serving(account(per_second), vanished=vanished, cursor=cursor, max_limit=20) as sandbox:
         sandbox.faults.extend(script)
         held = Held()
         failures = 0
-        while (failure := synced(sandbox, held, page_size)) is not None:
+        while (failure := synced(sandbox, held, page_size, chains)) is not None:
             failures += 1
             assert str(failure)
             assert "\n" not in str(failure)
@@ -130,6 +136,6 @@ def test_any_script_of_faults(
         sandbox.faults.clear()
         for mark in held.cursor.trail:
             sandbox.account.delete(mark.id)
-        assert synced(sandbox, held, page_size) is None, "every cursor that is known is gone"
+        assert synced(sandbox, held, page_size, chains) is None, "every cursor that is known is gone"
         assert set(wanted(sandbox)) <= set(held.hashes.items())
         assert held.doubled == []

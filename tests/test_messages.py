@@ -531,7 +531,7 @@ def test_hashes_outlive_a_content_that_is_dropped_where_the_key_is_ones_own(tmp_
             synced(sandbox, folder, messages=True, content="drop", **key)
         assert_sound(folder)
         found[name] = (
-            rows(folder, "select thread_id, turn_index, resent_tokens from marts.turns order by 2"),
+            rows(folder, "select thread_id, turn_index, resent_tokens from marts.turns order by 2, 1"),
             rows(folder, "from chat.prompts order by completion_id"),
             rows(folder, "select answer_hash from chat.choices order by completion_id"),
         )

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal
 
-from stored_completions.cursor import Mark, Trail
 from stored_completions.errors import LimitTooLarge, NoProgress
+from stored_completions.trail import Mark, Trail
 
 SMALLEST_CEILING = 20
 LARGEST_LIMIT = 16_384
@@ -72,6 +72,7 @@ class Chain:
         trail: Trail,
         anchor: Mark | None = None,
         known: int | None = None,
+        repeats: bool = False,
     ) -> None:
         """It begins after `anchor`; there are rows up to the second `known`. `trail` is of places."""
         self.incomplete: list[int] = []
@@ -88,7 +89,8 @@ class Chain:
         self._largest_worked = 0
         self._crossed: int | None = None
         self._seen: dict[str, int] = {}
-        self._will_repeat = False
+        self._will_repeat = repeats
+        self._done: int | None = None
         self._best: int | None = None
         self._setbacks = 0
         self.request: Request | None = self._ask(self._page_size)
@@ -102,6 +104,15 @@ class Chain:
     def known(self) -> int | None:
         """The furthest second that a row is known of."""
         return None if self._known is None else self._known * self._sign
+
+    @property
+    def done(self) -> int | None:
+        """The last second that it has taken whole; None: it has not gone on yet."""
+        return None if self._done is None else self._done * self._sign
+
+    def has_seen(self, key: str) -> bool:
+        """Whether it has taken this row of a second that it has not taken whole."""
+        return key in self._seen
 
     @property
     def is_crossing(self) -> bool:
@@ -138,6 +149,7 @@ class Chain:
         if bound is not None and _is_past(places, bound * self._sign):
             self.reached_bound = True
             self.request = None
+            fresh = self._before_bound(fresh, places, bound * self._sign)
         elif not page or has_more is False or (has_more is None and not is_full):
             self.request = None
         else:
@@ -177,6 +189,13 @@ class Chain:
         self._page_size = max(_SMALLEST_PAGE, self._page_size // 8)
         self.request = self._ask(self._page_size)
 
+    def _before_bound(self, fresh: list[int], places: list[int], bound: int) -> list[int]:
+        """Leaves out what another chain has taken; of a page out of order nobody knows, so that it repeats."""
+        if not _is_in_order(places):
+            self.repeats = True
+            return fresh
+        return [at for at in fresh if places[at] < bound]
+
     def _go_on(self, page: Sequence[Listed], places: list[int], is_full: bool) -> None:
         """Chooses the next page when there is more: past this second, or more of it."""
         if _is_falling(places):
@@ -204,6 +223,7 @@ class Chain:
 
     def _advance(self, mark: Mark) -> None:
         self._anchor = mark
+        self._done = mark.created
         self._seen = {key: place for key, place in self._seen.items() if place > mark.created}
         if self._best is None or mark.created > self._best:
             self._best = mark.created
@@ -226,6 +246,7 @@ class Chain:
             return
         if not places or places[0] > self._crossed:
             self.incomplete.append(self._crossed * self._sign)
+            self._done = self._crossed
         elif not has_fresh:
             raise NoProgress(
                 "The server lists the same page again and again although it says that there are more rows. "
@@ -290,10 +311,13 @@ def _is_past(places: Sequence[int], bound: int) -> bool:
 
     Where rows stand out of order one of them tells nothing, but a whole page beyond does.
     """
-    if not places:
+    if not places or _is_falling(places):
         return False
-    is_in_order = all(earlier <= later for earlier, later in pairwise(places))
-    return min(places) >= bound or (is_in_order and places[-1] >= bound)
+    return min(places) >= bound or (_is_in_order(places) and places[-1] >= bound)
+
+
+def _is_in_order(places: Sequence[int]) -> bool:
+    return all(earlier <= later for earlier, later in pairwise(places))
 
 
 def _is_falling(places: Sequence[int]) -> bool:

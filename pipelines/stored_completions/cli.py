@@ -183,6 +183,12 @@ def check(warehouse: Path, **flags: Any) -> None:
     help="Stop after so many pages; the next sync goes on from there.  [default: no limit]",
 )
 @click.option(
+    "--since",
+    metavar="DATE",
+    help="How far back a first sync reads, e.g. 2026-01-31 (UTC) or 30d; given later, an earlier one reads further "
+    "back.  [default: everything]",
+)
+@click.option(
     "--full",
     is_flag=True,
     help="List everything again: find old edits, and mark what was deleted at the API. A run that is cut goes on "
@@ -242,9 +248,10 @@ def sync(
 ) -> None:
     """Bring new and changed completions into the warehouse.
 
-    The first run reads everything, from the oldest on; later ones what came since, and the look-back again,
-    because completions can appear late. It can be stopped at any time (Ctrl-C or SIGTERM end it well, a second
-    one at once) and repeated at any time: what is in the warehouse is there exactly once.
+    The first run reads everything, or back to --since: newest first, and a long list from several places at once.
+    Later ones read what came since, and the look-back again, because completions can appear late. It can be
+    stopped at any time (Ctrl-C or SIGTERM end it well, a second one at once) and repeated at any time: what is in
+    the warehouse is there exactly once.
 
     With --messages the input messages follow, the oldest completions first, 8 requests at a time (setting
     in_flight) at a rate that the server bears. --max-pages does not bound them, --max-messages does.
@@ -253,6 +260,7 @@ def sync(
     Examples:
       stored-completions sync
       stored-completions sync --messages --max-messages 10000
+      stored-completions sync --since 30d
       stored-completions sync --model gpt-4o-mini-2024-07-18 --metadata team=support
       stored-completions sync --source eu --base-url https://eu.api.openai.com/v1
       OPENAI_ADMIN_KEY=sk-admin-... stored-completions sync --billing

@@ -15,6 +15,7 @@ from stored_completions.absence import Absence, Scope, absent, asked, controls, 
 from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.content.policy import is_comparable
+from stored_completions.course import Course
 from stored_completions.cursor import Cursor
 from stored_completions.deletions import doubt
 from stored_completions.errors import WarehouseError
@@ -23,7 +24,6 @@ from stored_completions.progress import Watcher
 from stored_completions.reader import Filter, Taken, pages
 from stored_completions.stop import Stop
 from stored_completions.store import Held, Store
-from stored_completions.walk import Walk
 
 _MOST_NAMED = 1_000
 _SEEN = "temp.listed_ids"
@@ -122,7 +122,7 @@ class _Comparing:
         self._watcher = watcher
         self._stop = stop
         self._store = Store(connection)
-        self._since = getattr(cursor, "covered_from", None)
+        self._since = cursor.covered_from
         self._until = min(at for at in (cursor.settled.short, cursor.settled.long) if at is not None)
         self._began_at = datetime.now(UTC)
         since = None if self._since is None else datetime.fromtimestamp(self._since, UTC)
@@ -132,18 +132,18 @@ class _Comparing:
         self._connection.execute(
             "create or replace temp table listed_ids (key varchar, completion_id varchar)"
         )
-        walk = Walk(Cursor(), self._settings.pace, int(self._began_at.timestamp()))
+        course = Course(Cursor(), self._settings.pace, int(self._began_at.timestamp()), newest_first=False)
         number = 0
-        for number, taken in enumerate(self._pages(walk), 1):
+        for number, taken in enumerate(self._pages(course), 1):
             self._take(taken)
-            self._watcher.page(number, self._found.listed, walk.cursor.newest)
+            self._watcher.page(number, self._found.listed, taken.cursor.newest)
             self._check_stop()
-        self._judge_absent(walk.incomplete)
+        self._judge_absent(course.incomplete)
         return self._found
 
-    def _pages(self, walk: Walk) -> Iterable[Taken]:
+    def _pages(self, course: Course) -> Iterable[Taken]:
         settings = self._settings
-        return pages(self._client, walk, settings.query, hashed=settings.content.row_hash)
+        return pages(self._client, course, settings.query, hashed=settings.content.row_hash)
 
     def _take(self, taken: Taken) -> None:
         ids = [item.completion_id for item in taken.items]

@@ -9,10 +9,12 @@ import difflib
 import json
 import os
 import re
+import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ _PREFIX = "SOURCES__STORED_COMPLETIONS__"
 
 _KNOWN = (
     "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
-    "max_pages timeout answer_timeout max_attempts max_wait publish_min_interval prices views insecure_http "
+    "max_pages since chains timeout answer_timeout max_attempts max_wait publish_min_interval prices views "
+    "insecure_http "
     "admin_key billing billing_since billing_project "
     "content content_key logprobs "
     "deletion_limit messages max_messages in_flight images requests_per_second"
@@ -68,6 +71,8 @@ class Settings:
     publish_min_interval: int
     source: str = "default"
     max_pages: int | None = None
+    since: int | None = None
+    chains: int = 4
     prices: Path | None = None
     views: Path | None = None
     billing: Billing | None = None
@@ -200,6 +205,8 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
         publish_min_interval=duration("publish_min_interval", values.get("publish_min_interval", 0)),
         source=_name("source", values.text("source") or "default"),
         max_pages=None if most_pages is None else _whole("max_pages", most_pages),
+        since=_since(values.text("since")),
+        chains=_whole("chains", values.get("chains", Settings.chains)),
         prices=_file(values.text("prices"), folder),
         views=_file(values.text("views"), folder),
         billing=billing(values, account) if with_bill else None,
@@ -254,6 +261,25 @@ def duration(name: str, value: Any) -> int:
     if seconds is None or seconds > _CENTURY:
         raise UsageError(f"{name} is {value!r}, which is no duration: write 90s, 10m, 2h or 30d.")
     return seconds
+
+
+def _since(text: str | None) -> int | None:
+    """Unix seconds of a UTC day or time, or of so long ago: 2026-01-31, 2026-01-31T12:00, 30d."""
+    if text is None:
+        return None
+    now = int(time.time())
+    try:
+        at = datetime.fromisoformat(text)
+        second = int(at.replace(tzinfo=at.tzinfo or UTC).timestamp())
+    except (ValueError, OverflowError):
+        if not re.fullmatch(r"\d{1,10}\s*[smhd]", text.lower()):
+            raise UsageError(
+                f"since is {text!r}, but it must be a day such as 2026-01-31 (UTC), or so long ago: 30d."
+            ) from None
+        second = now - duration("since", text)
+    if second > now:
+        raise UsageError(f"since is {text!r}, which is in the future: no completion is that new.")
+    return max(second, 0)
 
 
 def _whole(name: str, value: Any) -> int:

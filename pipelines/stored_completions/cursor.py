@@ -1,25 +1,18 @@
 """Where a walk stands between two runs: what dlt's state keeps, as plain JSON.
 
 `position` is where the walk is; `settled` is up to where the past is taken as complete, for the
-short and the long look-back apart. The trail holds older rows' ids, denser towards the present:
-the next walk starts at one of them, and steps back along them when its cursor has vanished.
+short and the long look-back apart, but for the gaps that a backfill still has to read. The trail
+holds older rows' ids, denser towards the present: the next walk starts at one of them, and steps
+back along them when its cursor has vanished.
 """
 
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
 
-_SPACING_SECONDS = 15
-_SPACING_SHARE = 0.1
-_NEWEST_KEPT = 3
+from stored_completions.backfill import Backfill
+from stored_completions.trail import Mark, Trail
 
-
-@dataclass(frozen=True, order=True)
-class Mark:
-    """A listed row as a place in time: its `created` in unix seconds, and its id."""
-
-    created: int
-    id: str
+__all__ = ["Cursor", "Mark", "Settled", "Trail"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,8 @@ class Cursor:
 
     `started_at` is the server's time at the start of the walk under way, None between walks;
     `is_long` says which look-back that walk covers; `long_at` is when the last long one started.
-    `newest` is the newest `created` known that is not in the future.
+    `newest` is the newest `created` known that is not in the future. `backfill` is what of the past
+    was not read, or not wanted; None: everything was.
     """
 
     position: Mark | None = None
@@ -53,15 +47,23 @@ class Cursor:
     long_at: int | None = None
     newest: int | None = None
     trail: tuple[Mark, ...] = field(default=())
+    backfill: Backfill | None = None
+
+    @property
+    def covered_from(self) -> int | None:
+        """The second from which on everything has been read; None: everything there is."""
+        return self.backfill.covered_from if self.backfill else None
 
     def as_json(self) -> dict[str, Any]:
         position = self.position and {"id": self.position.id, "created": self.position.created}
+        backfill = {} if self.backfill is None else {"backfill": self.backfill.as_json()}
         return {
             "position": position,
             "settled": {"short": self.settled.short, "long": self.settled.long},
             "walk": {"started_at": self.started_at, "is_long": self.is_long, "long_at": self.long_at},
             "newest": self.newest,
             "trail": [[mark.created, mark.id] for mark in self.trail],
+            **backfill,
         }
 
     @classmethod
@@ -75,41 +77,6 @@ class Cursor:
             settled=Settled(**state["settled"]),
             newest=state["newest"],
             trail=tuple(Mark(created, id_) for created, id_ in state["trail"]),
+            backfill=Backfill.from_json(state["backfill"]) if "backfill" in state else None,
             **state["walk"],
         )
-
-
-class Trail:
-    """Marks in order of time, thinned with age so that they stay few however long the account is."""
-
-    def __init__(self, marks: tuple[Mark, ...]) -> None:
-        self._marks = sorted(marks)
-
-    def add(self, marks: list[Mark], now: int) -> None:
-        """Adds marks of one page, and thins the whole."""
-        merged = {mark.created: mark for mark in (*self._marks, *marks)}
-        self._marks = _thinned([merged[created] for created in sorted(merged)], now)
-
-    def drop(self, id_: str) -> None:
-        """Forgets a row that the server no longer knows."""
-        self._marks = [mark for mark in self._marks if mark.id != id_]
-
-    def before(self, second: int, steps: int = 1) -> Mark | None:
-        """The mark `steps` back from `second`, strictly before it; None when there is none."""
-        at = bisect_left(self._marks, Mark(second, "")) - steps
-        return self._marks[at] if at >= 0 else None
-
-    def marks(self) -> tuple[Mark, ...]:
-        return tuple(self._marks)
-
-
-def _thinned(marks: list[Mark], now: int) -> list[Mark]:
-    """The first and the newest three marks, and between them one per 15 seconds or per tenth of its age."""
-    kept = marks[: -_NEWEST_KEPT - 1 : -1]
-    for mark in reversed(marks[:-_NEWEST_KEPT]):
-        age = max(0, now - mark.created)
-        if kept[-1].created - mark.created >= max(_SPACING_SECONDS, age * _SPACING_SHARE):
-            kept.append(mark)
-    if marks and kept[-1] != marks[0]:
-        kept.append(marks[0])
-    return kept[::-1]

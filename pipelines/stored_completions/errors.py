@@ -8,6 +8,7 @@ StoredCompletionsError      exit 1   failed, state kept, safe to repeat
 │   ├── CursorGone          —        the cursor is not known any more (the walk steps back)
 │   ├── LimitTooLarge       —        the page size was refused (the walk shrinks it)
 │   ├── PageTooHeavy        —        the page has too many bytes (the walk shrinks it)
+│   ├── OrderRefused        —        the server does not list newest first (the sync goes oldest first)
 │   └── NoProgress          exit 1   pages repeat: the walk would never end
 ├── WarehouseError          exit 1   a file cannot be read, written or understood
 ├── Unmet                   exit 3   a check, a budget or an age is not met
@@ -47,6 +48,10 @@ class LimitTooLarge(ServiceError):
 
 
 class PageTooHeavy(ServiceError):
+    pass
+
+
+class OrderRefused(ServiceError):
     pass
 
 

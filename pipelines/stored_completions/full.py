@@ -53,7 +53,7 @@ class FullRelist:
 
     def judged(self, taken: Taken) -> Taken:
         """The page, its rows as late as they are to an ordinary sync: what that one should have seen before."""
-        newest, since = self._ordinary.newest, getattr(self._ordinary, "covered_from", None) or 0
+        newest, since = self._ordinary.newest, self._ordinary.covered_from or 0
         late = {
             item.completion_id: newest - item.created
             for item in taken.items

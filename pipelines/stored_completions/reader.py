@@ -1,20 +1,24 @@
-"""Pages over HTTP in the order a walk wants them, one fetch ahead.
+"""Pages over HTTP as a course wants them, one fetch ahead on each of its lines.
 
-As soon as a page's ids are known the walk says which page comes next, and that one is asked for
+As soon as a page's ids are known the course says which page comes next, and that one is asked for
 while this one is being normalised.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
+from stored_completions.chain import Listed, Request
 from stored_completions.client import Answer, Client
+from stored_completions.course import Course, Line
 from stored_completions.cursor import Cursor
-from stored_completions.errors import CursorGone, LimitTooLarge, PageTooHeavy
+from stored_completions.errors import CursorGone, LimitTooLarge, OrderRefused, PageTooHeavy
 from stored_completions.items import Item, item
 from stored_completions.pages import Entry, Members, Page, read_page
-from stored_completions.walk import Listed, Request, Walk
+from stored_completions.probes import Probe
+
+_MOST_BYTES = 32_000_000
 
 Hashed = Callable[[Members], str]
 
@@ -40,10 +44,12 @@ def cursor_key(place: str, query: Filter, source: str) -> str:
 
 @dataclass(frozen=True)
 class Taken:
-    """A page of which the walk has dropped the repeats, and where the walk stands after it.
+    """A page of which the course has dropped the repeats, and where it stands after it.
 
     `nameless` are objects without a usable id; `late` maps ids that stand behind the cursor to the
-    seconds that they do; `listed` counts every row of the page, `size` its bytes.
+    seconds that they do; `listed` counts every row of the page, `size` its bytes. One that `repeats`
+    may show rows that were taken before in this run and have changed since: they belong into another
+    round.
     """
 
     items: list[Item]
@@ -52,74 +58,107 @@ class Taken:
     listed: int
     size: int
     cursor: Cursor
+    repeats: bool = False
 
 
 def pages(
-    client: Client, walk: Walk, query: Filter, max_pages: int | None = None, *, hashed: Hashed
+    client: Client, course: Course, query: Filter, max_pages: int | None = None, *, hashed: Hashed
 ) -> Iterator[Taken]:
-    """The walk's pages, rows hashed as the content policy wants it; ServiceError and AccessError end it, after
-    the pages before.
+    """The course's pages as they come, rows hashed as the content policy wants it; ServiceError and AccessError
+    end it, after the pages before.
 
-    It is cut after `max_pages`, but not before the walk has moved.
+    It is cut after `max_pages`, but not before the course has moved.
     """
-    with ThreadPoolExecutor(1, "fetch") as pool:
-        pending = _submit(pool, client, walk.request, query)
-        pages_left = max_pages
-        while pending is not None:
+    left = max_pages
+    with ThreadPoolExecutor(course.chains, "fetch") as pool:
+        fetching = _Fetching(pool, client, query)
+        fetching.begin(course, left)
+        while fetching:
+            for line, answer in fetching.come(course):
+                taken = _take(course, line, answer, hashed)
+                left = None if left is None or isinstance(line, Probe) else left - 1
+                fetching.begin(course, left)
+                if not isinstance(line, Probe):
+                    yield taken
+            fetching.begin(course, left)
+
+
+class _Fetching:
+    """The pages that are under way: one for each line, and together about as heavy as one may be."""
+
+    def __init__(self, pool: ThreadPoolExecutor, client: Client, query: Filter) -> None:
+        self._pool = pool
+        self._client = client
+        self._query = query
+        self._lines: dict[Future[Answer[Page]], Line] = {}
+        self._heaviest = 1
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def begin(self, course: Course, left: int | None) -> None:
+        """Asks for the pages that are wanted next, at most `left` of them; one at least until the course has moved."""
+        if left is not None and left <= 0 and course.has_moved:
+            return
+        room = _MOST_BYTES // self._heaviest if left is None else min(left, _MOST_BYTES // self._heaviest)
+        for line in course.lines:
+            if line not in self._lines.values() and len(self._lines) < max(room, 1) and line.request:
+                self._lines[self._ask(line.request)] = line
+
+    def come(self, course: Course) -> Iterator[tuple[Line, Answer[Page]]]:
+        """Waits for a page, and hands out all that are there; what was refused is asked for in another way."""
+        done, _ = wait(self._lines, return_when=FIRST_COMPLETED)
+        for future in sorted(done, key=list(self._lines).index):
+            line = self._lines.pop(future)
             try:
-                answer = pending.result()
+                answer = future.result()
             except LimitTooLarge as refusal:
-                walk.limit_refused(refusal)
-                pending = _submit(pool, client, walk.request, query)
-                continue
+                course.limit_refused(line, refusal)
             except PageTooHeavy:
-                walk.page_too_heavy()
-                pending = _submit(pool, client, walk.request, query)
-                continue
+                course.page_too_heavy(line)
             except CursorGone:
-                walk.cursor_gone()
-                pending = _submit(pool, client, walk.request, query)
-                continue
-            taken = _take(walk, answer, hashed)
-            pages_left = None if pages_left is None else pages_left - 1
-            is_cut = pages_left is not None and pages_left <= 0 and walk.has_moved
-            pending = None if is_cut else _submit(pool, client, walk.request, query)
-            yield taken
+                course.cursor_gone(line)
+            except OrderRefused as refusal:
+                course.order_refused(line, refusal)
+            else:
+                self._heaviest = max(self._heaviest // 2, answer.size, 1)
+                yield line, answer
+
+    def _ask(self, request: Request) -> "Future[Answer[Page]]":
+        return self._pool.submit(
+            self._client.list_completions,
+            read_page,
+            limit=request.limit,
+            after=request.after,
+            order=request.order,
+            model=request.model or self._query.model,
+            metadata=self._query.metadata,
+            most_bytes=request.most_bytes,
+        )
 
 
-def _submit(
-    pool: ThreadPoolExecutor, client: Client, request: Request | None, query: Filter
-) -> "Future[Answer[Page]] | None":
-    if request is None:
-        return None
-    return pool.submit(
-        client.list_completions,
-        read_page,
-        limit=request.limit,
-        after=request.after,
-        order="asc",
-        model=query.model,
-        metadata=query.metadata,
-        most_bytes=request.most_bytes,
-    )
-
-
-def _take(walk: Walk, answer: Answer[Page], hashed: Hashed) -> Taken:
+def _take(course: Course, line: Line, answer: Answer[Page], hashed: Hashed) -> Taken:
     listed = [(item(entry, hashed), entry) for entry in answer.value.completions]
     seen = [_seen(*pair) for pair in listed]
-    fresh = walk.take(seen, answer.value.has_more, answer.date, answer.size)
+    fresh = course.take(line, seen, answer.value.has_more, answer.date, answer.size)
     items = [found for at in fresh if (found := listed[at][0]) is not None]
     return Taken(
         items=items,
         nameless=[listed[at][1] for at in fresh if listed[at][0] is None],
-        late={seen[at].key: late for at in fresh if (late := walk.late_by(seen[at]))},
+        late={seen[at].key: late for at in fresh if (late := course.late_by(line, seen[at]))},
         listed=len(listed),
         size=answer.size,
-        cursor=walk.cursor,
+        cursor=course.cursor,
+        repeats=line.repeats,
     )
 
 
 def _seen(found: Item | None, entry: Entry) -> Listed:
     if found is not None:
-        return Listed(found.completion_id, found.created)
+        return Listed(found.completion_id, found.created, model=_model(found))
     return Listed("sha256:" + sha256(entry.text).hexdigest(), None, has_id=False)
+
+
+def _model(found: Item) -> bytes | None:
+    members = found.entry.members
+    return bytes(members["model"]) if members and "model" in members else None

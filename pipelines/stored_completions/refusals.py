@@ -17,7 +17,14 @@ from typing import Any
 
 import httpx
 
-from stored_completions.errors import AccessError, CursorGone, LimitTooLarge, NotFound, ServiceError
+from stored_completions.errors import (
+    AccessError,
+    CursorGone,
+    LimitTooLarge,
+    NotFound,
+    OrderRefused,
+    ServiceError,
+)
 
 LIST = "/chat/completions"
 ORGANIZATION = "/organization"
@@ -222,6 +229,8 @@ def _malformed(reply: Reply) -> Exception | None:
         return LimitTooLarge(f"{reply.said}: a page of {reply.ask.query['limit']} is refused.")
     if after is not None and reply.error["param"] in {"", "id"}:
         return CursorGone(f"{reply.said}: perhaps the cursor is not known any more.")
+    if reply.ask.query.get("order") == "desc":
+        return OrderRefused(f"{reply.said}: perhaps it does not list newest first.")
     return None
 
 

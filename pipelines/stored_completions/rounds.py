@@ -30,12 +30,14 @@ Lookup = Callable[[Mapping[str, int | None]], dict[str, Held]]
 class Bounds:
     """When a round is full: completions, and bytes of the pages that showed them. Memory grows with it.
 
-    `messages` is the same for a round of input messages: completions; `publish_every` the seconds after
-    which what such rounds loaded is published meanwhile.
+    `seconds` is how long a run goes on before what it has loaded is published. `messages` is the same as
+    `completions` for a round of input messages, `publish_every` the seconds after which what such rounds
+    loaded is published meanwhile.
     """
 
     completions: int = 50_000
     bytes: int = 64_000_000
+    seconds: float = 60.0
     messages: int = 2_000
     publish_every: float = 600.0
 

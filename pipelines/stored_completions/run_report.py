@@ -6,11 +6,11 @@ from typing import Any
 
 from stored_completions.billing.bill import Bill
 from stored_completions.client import Traffic
+from stored_completions.course import Course
 from stored_completions.deletions import Relisted
 from stored_completions.errors import Stopped, StoredCompletionsError
 from stored_completions.messages.rounds import MessageCounts
 from stored_completions.rounds import Counts
-from stored_completions.walk import Walk
 
 TO_THE_END = ("done", "nothing_new")
 """The outcomes of a run that read to the end of the list."""
@@ -49,6 +49,7 @@ class Report:
     published: bool = False
     is_behind: bool = False
     newest_created_at: datetime | None = None
+    covered_from: datetime | None = None
     possibly_incomplete_seconds: list[int] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     messages: MessageCounts = field(default_factory=MessageCounts)
@@ -69,23 +70,26 @@ class Report:
         self.retries += traffic.retries
         self.waited_seconds = round(self.waited_seconds + traffic.waited_seconds, 3)
 
-    def end(self, walk: Walk) -> None:
+    def end(self, course: Course) -> None:
         """Notes how it ended."""
-        cursor = walk.cursor
+        cursor = course.cursor
         self.finished_at = datetime.now(UTC)
-        self.possibly_incomplete_seconds = walk.incomplete
+        self.possibly_incomplete_seconds = course.incomplete
         self.to_id = cursor.position.id if cursor.position else None
-        self.newest_created_at = None if cursor.newest is None else datetime.fromtimestamp(cursor.newest, UTC)
-        self.outcome = _outcome(walk, self.failure, self.has_loaded or self.messages.has_something)
+        self.newest_created_at = _time(cursor.newest)
+        self.covered_from = _time(cursor.covered_from)
+        self.outcome = _outcome(course, self.failure, self.has_loaded or self.messages.has_something)
         relisted = self.relisted.sentence(self.counts.rows_returned) if self.relisted else None
         again = (
-            "A full re-list is under way: the next sync --full goes on there." if self._is_cut(walk) else None
+            "A full re-list is under way: the next sync --full goes on there."
+            if self._is_cut(course)
+            else None
         )
-        self.detail = " ".join(filter(None, (relisted, _detail(walk, self.failure), again))) or None
+        self.detail = " ".join(filter(None, (relisted, _detail(course, self.failure), again))) or None
 
-    def _is_cut(self, walk: Walk) -> bool:
+    def _is_cut(self, course: Course) -> bool:
         """Whether it is a full re-list that has begun and not ended."""
-        return self.is_full and self.has_loaded and (self.failure is not None or walk.request is not None)
+        return self.is_full and self.has_loaded and (self.failure is not None or course.request is not None)
 
     def fail(self, error: StoredCompletionsError) -> None:
         """Notes that it came to no orderly end."""
@@ -151,26 +155,32 @@ def run_from_json(run: dict[str, Any]) -> dict[str, Any]:
     return run | times
 
 
-def _outcome(walk: Walk, failure: StoredCompletionsError | None, changed: bool) -> str:
-    if failure is None and walk.request is None:
+def _outcome(course: Course, failure: StoredCompletionsError | None, changed: bool) -> str:
+    if failure is None and course.request is None:
         return "done" if changed else "nothing_new"
     return "stopped" if failure is None or isinstance(failure, Stopped) else "failed"
 
 
-def _detail(walk: Walk, failure: StoredCompletionsError | None) -> str | None:
+def _detail(course: Course, failure: StoredCompletionsError | None) -> str | None:
     said = []
     if failure is not None:
         said.append(str(failure))
-    elif walk.request is not None:
+    elif course.request is not None:
         said.append("--max-pages is reached, the list is not at its end: the next sync goes on from there.")
-    if walk.incomplete:
+    if course.is_forward_only:
+        said.append("The server does not list newest first: it is read from the oldest completion on.")
+    if course.incomplete:
         seconds = ", ".join(
-            f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}" for second in walk.incomplete
+            f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}" for second in course.incomplete
         )
         said.append(
             f"The server would not list these seconds whole, rows of them may be missing: {seconds} UTC."
         )
     return " ".join(said) or None
+
+
+def _time(second: int | None) -> datetime | None:
+    return None if second is None else datetime.fromtimestamp(second, UTC)
 
 
 def _counted(number: int, thing: str) -> str:

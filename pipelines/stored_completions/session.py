@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import duckdb
 
-from stored_completions import definitions, forced, journal, schema, store, undo, warehouse
+from stored_completions import coverage, definitions, forced, journal, schema, store, undo, warehouse
 from stored_completions.client import Endpoint
 from stored_completions.content import record as policies
 from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
+from stored_completions.interim import Interim
 from stored_completions.loading import Loading
 from stored_completions.messages.hashes import Hashes
 from stored_completions.messages.keys import hash_key
@@ -46,7 +48,8 @@ class Ended:
 class Session:
     """`store` is what the working file holds now, `notes` what stands beside it.
 
-    `rounds` are those under way, by the cursor they move; `broken_by` is why no run can go on.
+    `rounds` are those under way, by the cursor they move; `broken_by` is why no run can go on; `interim`
+    is when what they have so far is to be shown.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Session:
         policy: Policy = KEPT,
         change_policy: bool = False,
         content_key: str | None = None,
+        interim: Interim | None = None,
     ) -> None:
         """`publish_min_interval` in seconds; `change_policy` lets `policy` keep more than the recorded one;
         without a `content_key` the warehouse makes a key of its own for hashes."""
@@ -69,6 +73,7 @@ class Session:
         self.store = Store(None)
         self.rounds: dict[str, Round] = {}
         self.broken_by: Exception | None = None
+        self.interim = interim or Interim()
         self._watcher = watcher
         self._prices = prices
         self._views = views
@@ -131,6 +136,7 @@ class Session:
             self._loading = Loading(self.files)
             self.store = Store(self._loading.connection)
             policies.record(self._loading.connection, self.policy, datetime.now(UTC))
+        mark_unpublished(self.files)
         return self._loading
 
     def hashes(self) -> Hashes:
@@ -144,7 +150,13 @@ class Session:
         """Lets analysts see what is loaded already, where the rest takes long."""
         if self._must_publish():
             self._publish()
-            mark_unpublished(self.files)
+
+    def show(self, run: Ended) -> None:
+        """Publishes what a run has loaded so far, if it has."""
+        if run.report.has_loaded:
+            store.bind(self.write().connection, run.report.source, run.endpoint, run.report.started_at)
+            self.publish_meanwhile()
+        self.interim.done()
 
     def finish(self, ended: Sequence[Ended]) -> None:
         """Notes the runs where they belong, and publishes what changed."""
@@ -200,18 +212,27 @@ class Session:
         return last is None or (datetime.now(UTC) - last).total_seconds() >= self._publish_min_interval
 
     def _is_outdated(self) -> bool:
-        """Whether the warehouse holds completions, but prices or views that this program has newer ones of."""
+        """Whether the warehouse holds completions, but older prices or views than this program, or says less of them."""
         connection = self.store.connection
         return (
             connection is not None
             and not self.store.is_empty
-            and definitions.are_outdated(connection, self._prices, self._views)
+            and (
+                definitions.are_outdated(connection, self._prices, self._views)
+                or coverage.is_behind(connection, self._cursors())
+            )
         )
+
+    def _cursors(self) -> dict[str, Any]:
+        """Every cursor where it stands now."""
+        state = self.store.state()
+        return state.cursors | self.notes.cursors_at(state.basis)
 
     def _publish(self) -> None:
         connection = self.write().connection
         for sentence in definitions.refresh(connection, self._prices, self._views):
             self._watcher.say(sentence)
+        coverage.refresh(connection, self._cursors())
         rollup.refresh(connection)
         publish(self.files, connection)
         self._has_published = True

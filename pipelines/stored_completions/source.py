@@ -17,12 +17,13 @@ from dlt.extract import DltResource
 
 from stored_completions.client import Client, Endpoint
 from stored_completions.content.policy import policy as kept
+from stored_completions.course import Course
 from stored_completions.cursor import Cursor
 from stored_completions.reader import Filter, cursor_key, pages
 from stored_completions.rounds import Round
 from stored_completions.store import PIPELINE, RESOURCE
 from stored_completions.tables import TABLES
-from stored_completions.walk import Pace, Walk
+from stored_completions.walk import Pace
 
 _MERGE = {"disposition": "merge", "strategy": "delete-insert"}
 
@@ -59,8 +60,8 @@ def stored_completions(
     def read(cursor: Cursor) -> Iterator[Round]:
         round_ = new()
         with Client(endpoint) as client:
-            walk = Walk(cursor, Pace(), int(time.time()))
-            for taken in pages(client, walk, query, max_pages, hashed=policy.row_hash):
+            course = Course(cursor, Pace(), int(time.time()), newest_first=False)
+            for taken in pages(client, course, query, max_pages, hashed=policy.row_hash):
                 round_.add(taken, lambda _: {})
                 if round_.is_full:
                     yield round_

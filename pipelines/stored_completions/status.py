@@ -14,6 +14,7 @@ from rich.console import Console
 
 from stored_completions import advice, forced, journal, query, relisting, warehouse
 from stored_completions.content import record as policies
+from stored_completions.cursor import Cursor
 from stored_completions.errors import Unmet, WarehouseError
 from stored_completions.reader import Filter, cursor_key
 from stored_completions.run_report import TO_THE_END
@@ -232,7 +233,19 @@ def _cursor_line(cursor: dict[str, Any], with_source: bool) -> tuple[str, str]:
     if cursor["created_at"] is None:
         return name, "at the beginning: nothing was listed yet"
     at, complete_to = _at(cursor["created_at"]), _at(cursor["settled_short_at"])
-    return name, f"{at} UTC, complete to {complete_to.removeprefix(at[:11])}"
+    return name, f"{at} UTC, complete {_from(cursor)}to {complete_to.removeprefix(at[:11])}{_missing(cursor)}"
+
+
+def _from(cursor: dict[str, Any]) -> str:
+    return f"from {_at(cursor['covered_from_at'])} " if cursor["covered_from_at"] else ""
+
+
+def _missing(cursor: dict[str, Any]) -> str:
+    """What of the past is still to be read; nothing, if no more is wanted."""
+    if not cursor["unread_gaps"]:
+        return ""
+    down_to = f" down to {_at(cursor['wanted_from_at'])}" if cursor["wanted_from_at"] else ""
+    return f"; older ones{down_to} are still to be read: the next sync goes on there"
 
 
 def _listed(rows: list[dict[str, Any]], columns: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
@@ -290,7 +303,7 @@ def _cursors(
     }
     shown = []
     for key, cursor in sorted(cursors.items()):
-        position = cursor["position"] or {}
+        position, backfill = cursor["position"] or {}, cursor.get("backfill") or {}
         shown.append(
             {
                 "source": unfiltered.get(key),
@@ -300,6 +313,9 @@ def _cursors(
                 "newest_at": _second(cursor["newest"]),
                 "settled_short_at": _second(cursor["settled"]["short"]),
                 "settled_long_at": _second(cursor["settled"]["long"]),
+                "covered_from_at": _second(Cursor.from_json(cursor).covered_from),
+                "wanted_from_at": _second(backfill.get("since")),
+                "unread_gaps": len(backfill.get("gaps", ())),
                 "walk_under_way": cursor["walk"]["started_at"] is not None,
             }
         )

@@ -21,9 +21,11 @@ from stored_completions.billing.syncing import BillSync
 from stored_completions.client import Client, Endpoint
 from stored_completions.config import Settings
 from stored_completions.content.policy import Policy
+from stored_completions.course import Course
 from stored_completions.cursor import Cursor
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
 from stored_completions.full import FullRelist
+from stored_completions.interim import Interim
 from stored_completions.messages.syncing import MessageSync
 from stored_completions.prices import overrides as price_overrides
 from stored_completions.progress import Quiet, Watcher, side_by_side
@@ -34,7 +36,6 @@ from stored_completions.run_report import TO_THE_END, Report
 from stored_completions.session import Ended, Session
 from stored_completions.stop import Stop, stopping
 from stored_completions.store import Held
-from stored_completions.walk import Walk
 from stored_completions.warehouse import Files
 
 __all__ = ["Bounds", "Report", "Stop", "stopping", "sync", "sync_all"]
@@ -107,6 +108,7 @@ def sync_all(
             policy=policy,
             change_policy=change_policy,
             content_key=first.content_key,
+            interim=Interim((bounds or Bounds()).seconds),
         )
         shared = (bounds or Bounds()).shared_by(len(accounts))
         watchers = side_by_side(heard, [each.source for each in accounts])
@@ -235,14 +237,27 @@ class _Run:
         self.has_begun = True
         with self._client(self._settings.endpoint) as client:
             with self._session.turn:
-                cursor = self._relist.begin() if self._relist else self._session.cursor(self._key)
-            walk = Walk(cursor, self._settings.pace, int(self._now.timestamp()))
-            self.report.from_id = walk.from_id
+                course = self._course()
+            self.report.from_id = course.from_id
             try:
-                self.report.failure = self._drain(client, walk) or self._read_messages(client)
+                self.report.failure = self._drain(client, course) or self._read_messages(client)
             finally:
                 self.report.count(client.traffic)
-        self.report.end(walk)
+        self.report.end(course)
+
+    def _course(self) -> Course:
+        own = self._settings
+        now = int(self._now.timestamp())
+        if self._relist:
+            return Course(self._relist.begin(), own.pace, now, newest_first=False)
+        return Course(
+            self._session.cursor(self._key),
+            own.pace,
+            now,
+            since=own.since,
+            chains=own.chains,
+            may_probe=own.query.model is None,
+        )
 
     def _read_messages(self, client: Client) -> StoredCompletionsError | None:
         """Reads input messages, if that is wanted."""
@@ -282,45 +297,50 @@ class _Run:
             budget=RateBudget(self._settings.requests_per_second),
         )
 
-    def _drain(self, client: Client, walk: Walk) -> StoredCompletionsError | None:
+    def _drain(self, client: Client, course: Course) -> StoredCompletionsError | None:
         """Reads and loads round by round to the end; what stopped it, once all that was read is loaded."""
         failure: StoredCompletionsError | None = None
         try:
             for taken in pages(
                 client,
-                walk,
+                course,
                 self._settings.query,
                 self._max_pages,
                 hashed=self._settings.content.row_hash,
             ):
                 with self._session.turn:
-                    self._take(taken, walk)
+                    self._take(taken, course)
         except WarehouseError:
             raise
         except StoredCompletionsError as error:
             failure = error
         with self._session.turn:
             if self._so_far()[0]:
-                self._commit(walk)
-        if self._relist and failure is None and walk.request is None:
+                self._commit(course)
+        if self._relist and failure is None and course.request is None:
             try:
-                self._relist.end(client, walk.cursor, self._stop, self._watcher)
+                self._relist.end(client, course.cursor, self._stop, self._watcher)
             except WarehouseError:
                 raise
             except StoredCompletionsError as error:
                 failure = error
         return failure
 
-    def _take(self, taken: Taken, walk: Walk) -> None:
+    def _take(self, taken: Taken, course: Course) -> None:
         if self._session.broken_by is not None:
             raise self._session.broken_by
+        if taken.repeats and self._round().cursor is not None:
+            self._commit(course)
         round_ = self._round()
         purged = self._session.store.purged(item.completion_id for item in taken.items)
         round_.add(self._relist.judged(taken) if self._relist else taken, self._known, purged)
-        self._watcher.page(*self._so_far(), walk.cursor.newest)
-        if round_.is_full:
-            self._commit(walk)
-        if self._stop.is_wanted and walk.request is not None:
+        self._watcher.page(*self._so_far(), taken.cursor.newest)
+        must_show = self._session.interim.is_due
+        if round_.is_full or must_show:
+            self._commit(course)
+        if must_show:
+            self._session.show(self.ended)
+        if self._stop.is_wanted and course.request is not None:
             raise self._stop.error()
 
     def _round(self) -> Round:
@@ -346,12 +366,12 @@ class _Run:
         done, now = self.report.counts, self._round().counts
         return done.pages + now.pages, done.rows_seen + now.rows_seen
 
-    def _commit(self, walk: Walk) -> None:
+    def _commit(self, course: Course) -> None:
         """Loads the round with its cursor; one that changes nothing is only counted, if nothing did before."""
         round_ = self._round()
         must_move_on = self.report.has_loaded and round_.cursor is not None
         if self._relist is not None:
-            self._relist.commit(round_, walk.incomplete)
+            self._relist.commit(round_, course.incomplete)
         elif round_.has_changes or self._session.store.is_empty or must_move_on:
             self._session.load(self._key, round_, self.report)
         del self._session.rounds[self._key]

@@ -40,10 +40,13 @@ class Walk:
     server would not list them whole.
     """
 
-    def __init__(self, cursor: Cursor, pace: Pace, now: int) -> None:
-        """`now` is the local clock in unix seconds: it only stands in for a server without `Date`."""
+    def __init__(self, cursor: Cursor, pace: Pace, now: int, *, repeats: bool = False) -> None:
+        """`now` is the local clock in unix seconds: it only stands in for a server without `Date`.
+
+        `repeats` says that rows which it will read may have been read just before.
+        """
+        self.pace = pace
         self._before = cursor
-        self._pace = pace
         self._trail = Trail(cursor.trail)
         self._settled = cursor.settled
         self._long_at = cursor.long_at
@@ -53,7 +56,9 @@ class Walk:
         self._is_fresh = cursor.started_at is None
         self._is_long = self._long_is_due() if self._is_fresh else cursor.is_long
         anchor = self._start() if self._is_fresh else cursor.position
-        self._chain = Chain("asc", pace.page_size, trail=self._trail, anchor=anchor, known=cursor.newest)
+        self._chain = Chain(
+            "asc", pace.page_size, trail=self._trail, anchor=anchor, known=cursor.newest, repeats=repeats
+        )
         self._place = self.cursor.position
 
     @property
@@ -63,6 +68,11 @@ class Walk:
     @property
     def incomplete(self) -> list[int]:
         return self._chain.incomplete
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the page taken last may show rows that were taken before."""
+        return self._chain.repeats
 
     @property
     def has_moved(self) -> bool:
@@ -86,6 +96,7 @@ class Walk:
             long_at=self._long_at,
             newest=self._chain.known,
             trail=self._trail.marks(),
+            backfill=self._before.backfill,
         )
 
     def late_by(self, listed: Listed) -> int:
@@ -124,9 +135,9 @@ class Walk:
         base = self._started_at or 0
         if self._date is None and self._chain.known is not None:
             base = min(base, self._chain.known)
-        short = base - self._pace.short - 1
+        short = base - self.pace.short - 1
         if self._is_long:
-            self._settled = Settled(short, base - self._pace.long - 1)
+            self._settled = Settled(short, base - self.pace.long - 1)
             self._long_at = base
         else:
             self._settled = Settled(short, self._settled.long)
@@ -139,7 +150,7 @@ class Walk:
         return self._trail.before(min(settled, newest))
 
     def _long_is_due(self) -> bool:
-        return self._long_at is None or abs(self._now - self._long_at) >= self._pace.long_every
+        return self._long_at is None or abs(self._now - self._long_at) >= self.pace.long_every
 
     def _tick(self, date: int | None) -> bool:
         """Notes the server's time; whether its clock ran backwards, so that the walk must begin earlier."""
@@ -157,7 +168,7 @@ class Walk:
         return True
 
     def _window(self) -> int:
-        return self._pace.long if self._is_long else self._pace.short
+        return self.pace.long if self._is_long else self.pace.short
 
     def _horizon(self) -> int:
         """The present as the server sees it: a `created` beyond it must not become a cursor to come back to."""
