@@ -7,6 +7,7 @@ costs more than a sync with nothing new.
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any
 
 import duckdb
@@ -75,11 +76,25 @@ class Loading:
             shutil.rmtree(self._files.dlt, ignore_errors=True)
 
 
-def _pipeline(connection: duckdb.DuckDBPyConnection, files: Files) -> Any:
+def warm_up() -> Thread:
+    """Imports dlt meanwhile: while one waits for the server, it costs no time."""
+    thread = Thread(target=_dlt, name="import dlt")
+    thread.start()
+    return thread
+
+
+def _dlt() -> Any:
     for name, value in _DLT.items():
         os.environ.setdefault(name, value)
     import dlt
 
+    import stored_completions.source  # noqa: F401
+
+    return dlt
+
+
+def _pipeline(connection: duckdb.DuckDBPyConnection, files: Files) -> Any:
+    dlt = _dlt()
     return dlt.pipeline(
         store.PIPELINE,
         pipelines_dir=str(files.dlt),

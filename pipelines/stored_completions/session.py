@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import duckdb
@@ -22,7 +22,7 @@ from stored_completions.content import record as policies
 from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
 from stored_completions.interim import Interim
-from stored_completions.loading import Loading
+from stored_completions.loading import Loading, warm_up
 from stored_completions.messages.hashes import Hashes
 from stored_completions.messages.keys import hash_key
 from stored_completions.prices.overrides import NONE, Overrides
@@ -84,6 +84,7 @@ class Session:
         self._hashes: Hashes | None = None
         self._reading: duckdb.DuckDBPyConnection | None = None
         self._loading: Loading | None = None
+        self._warming: Thread | None = None
         self._has_published = False
 
     def open(self) -> None:
@@ -138,6 +139,11 @@ class Session:
             policies.record(self._loading.connection, self.policy, datetime.now(UTC))
         mark_unpublished(self.files)
         return self._loading
+
+    def warm_up(self) -> None:
+        """Gets ready to write while the server is waited for."""
+        if self._loading is None and self._warming is None:
+            self._warming = warm_up()
 
     def hashes(self) -> Hashes:
         """What hashes messages and answers, with the key of this warehouse."""

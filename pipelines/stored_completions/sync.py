@@ -335,6 +335,8 @@ class _Run:
         purged = self._session.store.purged(item.completion_id for item in taken.items)
         round_.add(self._relist.judged(taken) if self._relist else taken, self._known, purged)
         self._watcher.page(*self._so_far(), taken.cursor.newest)
+        if round_.has_changes and course.request is not None:
+            self._session.warm_up()
         must_show = self._session.interim.is_due
         if round_.is_full or must_show:
             self._commit(course)
