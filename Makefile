@@ -53,6 +53,10 @@ coverage: $(COVERAGE)/.ready  ## say which branches no test takes; COVER='tests/
 bench: $(VENV)/.dev  ## measure a sync beside raw DuckDB SQL and dlt's rest_api; BENCH='--help' says how
 	@$(VENV)/bin/python -m bench.run $(BENCH)
 
+.PHONY: bench-wait
+bench-wait: $(VENV)/.dev  ## measure a first sync against a slow server, by one chain and several; BENCH='--help' says how
+	@$(VENV)/bin/python -m bench.waiting $(BENCH)
+
 .PHONY: bench-sql
 bench-sql: $(VENV)/.dev  ## measure questions to the views on a large warehouse; BENCH='--help' says how
 	@$(VENV)/bin/python -m bench.analysts $(BENCH)

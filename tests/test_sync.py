@@ -444,7 +444,7 @@ def test_a_final_failure_keeps_and_publishes_the_pages_before(tmp_path: Path, fa
     with serving(account) as sandbox:
         sandbox.faults.extend([Fault.none()] * 3 + [fault])
         with pytest.raises(ServiceError) as failure:
-            synced(sandbox, tmp_path, page_size=10, max_attempts=1)
+            synced(sandbox, tmp_path, page_size=10, chains=1, max_attempts=1)
         assert failure.value.exit_code == 1
         kept = one(tmp_path, "select count(*) from chat.completions")
         assert kept == 28
