@@ -777,7 +777,7 @@ def test_control_over_http() -> None:
         assert client.post("/sandbox/rules", json={"max_limit": 2, "over_limit": "clamp"}).json() == {}
         assert len(ids(client.get(LIST, params={"limit": 9}))) == 2
         status = client.get("/sandbox/status").json()
-        assert status.pop("seconds") > 0
+        assert status.pop("seconds") >= 0
         assert status == {
             "completions": 6,
             "newest_created": NOON + 3,

@@ -34,7 +34,8 @@ def purge(
 
     Answers, tool arguments, input messages, tokens and the values of metadata become `[dropped]`; identifiers,
     enumerations, usage and other numbers stay, so that costs do. The published file, the sync's own and all that it
-    keeps beside them are written anew, and no sync brings the content back. `-` takes ids from stdin, one a line.
+    keeps beside them are written anew, and no sync brings the content back. `-` takes ids from stdin, one a line,
+    as `query` prints them.
 
     What is beyond reach: the API itself keeps its copy until that is deleted there or expires; whoever has the file
     open keeps the old one until it is closed; and backups, exports and pages of yours are yours.
@@ -43,8 +44,8 @@ def purge(
     Examples:
       stored-completions purge chatcmpl-abc chatcmpl-def
       stored-completions purge --older-than 90d --yes
-      stored-completions query --format csv "select completion_id from chat.metadata
-        where key = 'customer' and value = 'acme'" | tail -n +2 | stored-completions purge - --yes
+      stored-completions query --format csv "select completion_id from metadata where value = 'acme'" > acme.csv
+      stored-completions purge --dry-run - < acme.csv
     """
     from stored_completions.content.purging import look
     from stored_completions.content.purging import purge as run
@@ -70,7 +71,7 @@ def _which(ids: tuple[str, ...], older_than: str | None) -> "Which":
     named = [*ids]
     if "-" in named:
         named.remove("-")
-        named += [line.strip() for line in sys.stdin if line.strip()]
+        named += [line.strip() for line in sys.stdin if line.strip() not in ("", "completion_id")]
     if not named and older_than is None:
         raise click.UsageError("purge takes ids (`-` reads them from stdin), --older-than, or both.")
     age = None if older_than is None else timedelta(seconds=duration("--older-than", older_than))
