@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -154,6 +155,15 @@ def fingerprint(overrides: Overrides = NONE) -> str:
 
 def price_set(overrides: Overrides = NONE) -> PriceSet:
     """The rows of the whole price set; UsageError names an override that cannot be applied."""
+    return _without_overrides() if overrides == NONE else _flattened(overrides)
+
+
+@cache
+def _without_overrides() -> PriceSet:
+    return _flattened(NONE)
+
+
+def _flattened(overrides: Overrides) -> PriceSet:
     rules, listed = library()
     corrections = _applied(built_in(), listed)
     models: dict[str, PriceList] = {id: Backdated(prices) for id, prices in listed.items()}
