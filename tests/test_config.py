@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from stored_completions import config
+from stored_completions import configuration
 from stored_completions.client import Endpoint
-from stored_completions.config import duration, settings
+from stored_completions.config import settings
 from stored_completions.errors import UsageError
+from stored_completions.values import duration
 
 VARIABLE = "SOURCES__STORED_COMPLETIONS__"
 SECTION = "[sources.stored_completions]\n"
@@ -114,7 +115,7 @@ import json, os
 from pathlib import Path
 os.geteuid = lambda: 1000
 import dlt
-from stored_completions.config import Configuration
+from stored_completions.configuration import Configuration
 ours, section = Configuration({}, os.environ, Path.cwd()), "sources.stored_completions."
 print(json.dumps({
     "ours": {name: ours.get(name) for name in ("api_key", "base_url")},
@@ -128,10 +129,12 @@ print(json.dumps({
 
 def test_the_project_s_files_beat_the_user_s_name_by_name(tmp_path: Path) -> None:
     """As dlt merges them: any secrets.toml beats any config.toml, in each the project's comes first."""
-    paths = list(config._paths(tmp_path / "project", {"HOME": str(tmp_path / "home")}))
+    paths = list(configuration.paths(tmp_path / "project", {"HOME": str(tmp_path / "home")}))
     assert [path.name for path in paths] == ["secrets.toml", "secrets.toml", "config.toml", "config.toml"]
     assert [path.parent == tmp_path / "project" / ".dlt" for path in paths] == [True, False] * 2
-    moved = list(config._paths(tmp_path, {"DLT_PROJECT_DIR": "/elsewhere", "DLT_CONFIG_FOLDER": "conf"}))
+    moved = list(
+        configuration.paths(tmp_path, {"DLT_PROJECT_DIR": "/elsewhere", "DLT_CONFIG_FOLDER": "conf"})
+    )
     assert moved[0] == Path("/elsewhere/conf/secrets.toml")
 
 
@@ -238,8 +241,8 @@ def test_the_repository_s_config_names_every_setting_with_its_default() -> None:
     tomllib.loads(text)
     shown = tomllib.loads("\n".join(re.findall(r"^# (\w+ = .*|\[sources\..*)$", text, re.M)))
     values = shown["sources"]["stored_completions"]
-    assert values.pop("eu").keys() <= set(config._KNOWN)
-    assert set(values) | {"api_key", "admin_key"} == set(config._KNOWN)
+    assert values.pop("eu").keys() <= set(configuration.KNOWN)
+    assert set(values) | {"api_key", "admin_key"} == set(configuration.KNOWN)
     environ = {
         f"{VARIABLE}{name.upper()}": str(value) for name, value in values.items() if value not in ("", {})
     }

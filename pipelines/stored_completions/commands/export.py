@@ -61,10 +61,10 @@ def export(
       stored-completions export fine-tuning --max-perplexity 1.2 --finish-reason stop --output sure.jsonl
     """
     from stored_completions import query
-    from stored_completions.config import pairs
     from stored_completions.examples import ENDED_WELL, Wanted, lines
     from stored_completions.reports.asking import today
     from stored_completions.reports.periods import period
+    from stored_completions.values import pairs
 
     left_out: Counter[str] = Counter()
     with query.reading(warehouse) as connection:

@@ -3,7 +3,7 @@
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -130,9 +130,7 @@ def source_options(command: Command) -> Command:
             help="Allow plain http to another machine; the key is then readable on the way.  [default: no]",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _with(options, command)
 
 
 def billing_options(command: Command) -> Command:
@@ -150,9 +148,7 @@ def billing_options(command: Command) -> Command:
             help="First UTC day of the bill to read, e.g. 2026-01-31.  [default: the oldest stored completion's]",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _with(options, command)
 
 
 def content_options(command: Command) -> Command:
@@ -176,9 +172,7 @@ def content_options(command: Command) -> Command:
             help="Store more of content from now on than the warehouse's recorded policy says.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _with(options, command)
 
 
 def sandbox_options(command: Command) -> Command:
@@ -261,6 +255,11 @@ def sandbox_options(command: Command) -> Command:
         ),
         click.option("--verbose", is_flag=True, help="Log each request to stderr.  [default: no]"),
     )
-    for option in reversed(options):
+    return _with(options, command)
+
+
+def _with(options: Iterable[Callable[[Command], Command]], command: Command) -> Command:
+    """The command with these options, which help lists in their order."""
+    for option in reversed(tuple(options)):
         command = option(command)
     return command

@@ -198,7 +198,7 @@ def example() -> None:
 
 def _overrides(file: Path | None) -> "Overrides":
     """The price file that a sync with this flag would take."""
-    from stored_completions.config import Configuration
+    from stored_completions.configuration import Configuration
     from stored_completions.prices import overrides as price_overrides
 
     found = Configuration({"prices": file}, os.environ, Path.cwd()).text("prices")

@@ -65,8 +65,8 @@ def purge(
 
 
 def _which(ids: tuple[str, ...], older_than: str | None) -> "Which":
-    from stored_completions.config import duration
     from stored_completions.content.erasing import Which
+    from stored_completions.values import duration
 
     named = [*ids]
     if "-" in named:

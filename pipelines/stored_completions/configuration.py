@@ -1,0 +1,182 @@
+"""Where a setting stands: flags beat dlt's configuration, which beats the variables of the official SDK.
+
+Read here without dlt, whose import alone costs more than a sync with nothing new: the same places
+in the same order (environment, secrets.toml, config.toml; of each file the project's before the
+user's). Only an empty value, which dlt takes as it is, counts as not set here.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from stored_completions.errors import UsageError
+from stored_completions.values import short_name
+
+SECTION = ("sources", "stored_completions")
+_PREFIX = "SOURCES__STORED_COMPLETIONS__"
+KNOWN = (
+    "api_key base_url api_version organization project source model metadata lookback short_lookback page_size "
+    "max_pages since chains timeout answer_timeout max_attempts max_wait publish_min_interval prices views "
+    "insecure_http "
+    "admin_key billing billing_since billing_project "
+    "content content_key logprobs "
+    "deletion_limit messages max_messages in_flight images requests_per_second"
+).split()
+_FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
+_SDK = {
+    "api_key": "OPENAI_API_KEY",
+    "base_url": "OPENAI_BASE_URL",
+    "organization": "OPENAI_ORG_ID",
+    "project": "OPENAI_PROJECT_ID",
+    "admin_key": "OPENAI_ADMIN_KEY",
+}
+
+
+class Configuration:
+    """One lookup for every setting; an empty value counts as not set.
+
+    `names` are the sources that have a part of their own, [sources.stored_completions.NAME] or
+    SOURCES__STORED_COMPLETIONS__NAME__…; what such a part does not say is looked for in the common one.
+    """
+
+    def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> None:
+        """`folder` is the project's, where `.dlt/` is looked for; None: no file is read."""
+        self._flags = flags
+        self._environ = environ
+        self._files = [] if folder is None else [_section(path) for path in paths(folder, environ)]
+        self._source: str | None = None
+        _check_variables(environ)
+        self.names = list(
+            dict.fromkeys(
+                [*(name for file in self._files for name in _named(file)), *_named_variables(environ)]
+            )
+        )
+
+    def of(self, source: str) -> "Configuration":
+        """The same lookup for one of `names`."""
+        one = copy(self)
+        one._source = source
+        return one
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return next(_given(self._candidates(name)), default)
+
+    def text(self, name: str) -> str | None:
+        value = self.get(name)
+        return None if value is None else str(value).strip()
+
+    def weakest_first(self, name: str) -> list[Any]:
+        """What each place says of a setting that is a table, so that one can be laid over the other.
+
+        A variable for each member is a place too.
+        """
+        said = [self._flags.get(name)]
+        for part in (f"{self._source}__", "") if self._source else ("",):
+            variable = f"{_PREFIX}{part}{name}".upper()
+            said += [self._members(f"{variable}__"), self._environ.get(variable)]
+        return [*_given((*said, *self._in_files(name)))][::-1]
+
+    def _candidates(self, name: str) -> Iterator[Any]:
+        yield self._flags.get(name)
+        if self._source:
+            yield (
+                self._source
+                if name == "source"
+                else self._environ.get(f"{_PREFIX}{self._source}__{name}".upper())
+            )
+        yield self._environ.get(_PREFIX + name.upper())
+        yield from self._in_files(name)
+        yield self._environ.get(_SDK.get(name, ""))
+
+    def _in_files(self, name: str) -> Iterator[Any]:
+        for file in self._files:
+            if self._source:
+                yield file.get(self._source, {}).get(name)
+            yield file.get(name)
+
+    def _members(self, prefix: str) -> dict[str, str]:
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self._environ.items()
+            if name.startswith(prefix) and value
+        }
+
+
+def _given(candidates: Iterable[Any]) -> Iterator[Any]:
+    return (value for value in candidates if value not in (None, "", (), {}))
+
+
+def paths(folder: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    """The files in the order in which dlt lets one beat the next."""
+    project = Path(environ.get("DLT_PROJECT_DIR") or folder, environ.get("DLT_CONFIG_FOLDER") or ".dlt")
+    places = [project, *_shared_folder(environ)]
+    for name in ("secrets.toml", "config.toml"):
+        for place in places:
+            yield place / name
+
+
+def _shared_folder(environ: Mapping[str, str]) -> list[Path]:
+    """Where dlt keeps what all projects of a user share; root's is the machine's."""
+    if os.geteuid() == 0:
+        return [Path("/var/dlt")]
+    home = environ.get("HOME")
+    own = Path(home, ".dlt") if home else None
+    if environ.get("XDG_DATA_HOME") and not (own and own.is_dir()):
+        return [Path(environ["XDG_DATA_HOME"], "dlt")]
+    return [own] if own else []
+
+
+def _section(path: Path) -> dict[str, Any]:
+    if not os.path.isfile(path):
+        return {}
+    try:
+        section: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from None
+    for name in SECTION:
+        section = section.get(name, {}) if isinstance(section, dict) else {}
+    if not isinstance(section, dict):
+        raise UsageError(f"{path} must have {SECTION[1]} as a table: [{'.'.join(SECTION)}].")
+    own = [name for name, value in section.items() if not isinstance(value, dict) or name in KNOWN]
+    _check_names(own, f"{path} sets {{}} in [{'.'.join(SECTION)}]")
+    for name in _named(section):
+        short_name("the name of a source", name)
+        _check_names(section[name], f"{path} sets {{}} in [{'.'.join((*SECTION, name))}]")
+    return section
+
+
+def _named(section: Mapping[str, Any]) -> list[str]:
+    """The sources that have a part of their own in a file; dlt itself may look into one of the source's own name."""
+    return [
+        name
+        for name, value in section.items()
+        if isinstance(value, dict) and name not in (*KNOWN, *_FOR_DLT, SECTION[1])
+    ]
+
+
+def _named_variables(environ: Mapping[str, str]) -> list[str]:
+    parts = [name[len(_PREFIX) :].lower().split("__") for name in sorted(environ) if name.startswith(_PREFIX)]
+    return [part[0] for part in parts if len(part) > 1 and part[0] not in (*KNOWN, *_FOR_DLT, SECTION[1])]
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    names = [name[len(_PREFIX) :].lower() for name in environ if name.startswith(_PREFIX)]
+    _check_names([name for name in names if "__" not in name], f"The environment sets {{}} after {_PREFIX}")
+    for name in _named_variables(environ):
+        own = [each.removeprefix(f"{name}__") for each in names if each.startswith(f"{name}__")]
+        plain = [each.partition("__")[0] for each in own]
+        _check_names(plain, f"The environment sets {{}} after {_PREFIX}{name.upper()}__")
+
+
+def _check_names(names: Iterable[str], said: str) -> None:
+    for name in names:
+        if name not in KNOWN and name not in _FOR_DLT:
+            close = difflib.get_close_matches(name, KNOWN, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KNOWN)}."
+            raise UsageError(f"{said.format(repr(name))}, which is no setting: {hint}")
