@@ -6,6 +6,7 @@ needs them is a program of its own.
 """
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,12 @@ class Cost:
 
 
 class Failed(Exception):
-    """A measured process ended with an error."""
+    """A measured process ended with an error; `why` is the last line in which it names one."""
+
+    def __init__(self, command: str, code: int, said: str) -> None:
+        super().__init__(f"{command} ended with {code}:\n{said[-2000:]}")
+        named = [line for line in said.splitlines() if re.search(r"error|failed", line, re.I)]
+        self.why = named[-1].strip() if named else f"it ended with {code}"
 
 
 def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Cost:
@@ -42,5 +48,5 @@ def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise Failed(f"{' '.join(command)} ended with {process.returncode}:\n{said.read_text()[-2000:]}")
+        raise Failed(" ".join(command), process.returncode, said.read_text())
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, time.monotonic() - begin)

@@ -48,12 +48,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Measured:
-    """All runs on one account: by step, and the rows that each contender left, by table."""
+    """All runs on one account by step, the rows that each contender left by table, and why one left none."""
 
     account: Account
     json_megabytes: float
     runs: dict[str, list[Run]]
     counts: dict[str, Counts]
+    failures: dict[str, str]
 
     @property
     def rows(self) -> int:
@@ -125,7 +126,7 @@ def measure(account: Account, contenders: list[Contender], runs: int) -> Measure
         TemporaryDirectory(prefix="stored-completions-bench-") as name,
         served(account, Path(name)) as server,
     ):
-        found = Measured(account, server.ndjson.stat().st_size / 1e6, {}, {})
+        found = Measured(account, server.ndjson.stat().st_size / 1e6, {}, {}, {})
         for number in range(runs):
             for contender in contenders:
                 if contender.name not in account.contenders:
@@ -134,8 +135,14 @@ def measure(account: Account, contenders: list[Contender], runs: int) -> Measure
                     continue
                 click.echo(f"{account.name}: {contender.name}, run {number + 1}", err=True)
                 with TemporaryDirectory(dir=name) as folder:
-                    for step, run in _steps(contender, server, Path(folder)):
-                        found.runs.setdefault(step, []).append(run)
+                    try:
+                        for step, run in _steps(contender, server, Path(folder)):
+                            found.runs.setdefault(step, []).append(run)
+                    except Failed as error:
+                        if contender.is_ours_alike:
+                            raise
+                        found.failures[contender.name] = error.why
+                        continue
                     found.counts[contender.name] = counted(Path(folder) / "w.duckdb")
                 _agree(found.counts, contenders)
     return found
@@ -154,9 +161,10 @@ def sentences(found: Measured) -> list[str]:
     lacking = "".join(
         f" {name} misses {number:,} completions." for name, number in lost.items() if number > 0
     )
+    failed = "".join(f" {name} failed: {why}" for name, why in found.failures.items())
     return [
         f"{account.name}: {account.completions:,} completions, {found.json_megabytes:,.1f} MB of JSON, "
-        f"{found.rows:,} rows in our tables. Rows in all tables: {made}.{lacking}"
+        f"{found.rows:,} rows in our tables. Rows in all tables: {made}.{lacking}{failed}"
     ]
 
 

@@ -16,6 +16,7 @@ import pytest
 from rebuild import normal, rebuild
 from stored_completions import undo, warehouse
 from stored_completions.sandbox import Account, Sandbox
+from stored_completions.warehouse import Files
 from synced import (
     NAME,
     SMALL,
@@ -114,6 +115,17 @@ def test_kills_before_the_first_copy_is_out(tmp_path: Path, steps: tuple[int, ..
     assert ("interrupted", "The process died.") in rows(
         tmp_path, "select outcome, detail from chat.sync_runs"
     )
+
+
+def test_what_a_killed_sync_had_spilled_is_removed(tmp_path: Path) -> None:
+    spilled = Files(tmp_path / NAME).spilled
+    with serving(Account.generate(5)) as sandbox:
+        synced(sandbox, tmp_path)
+        spilled.mkdir()
+        (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"content")
+        sandbox.account.update_metadata(sandbox.account.ids()[-1], {"edited": "yes"})
+        assert synced(sandbox, tmp_path).counts.rows_changed == 1
+    assert not spilled.exists()
 
 
 @pytest.mark.parametrize("sign", ["unpublished", "wal"])

@@ -18,7 +18,7 @@ from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
 from stored_completions.warehouse import Files
 
-_MEMORY = "512MB"
+_MEMORY = "200MB"  # for DuckDB, which keeps blocks up to that and spills what it reckons beyond
 _DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -37,7 +37,8 @@ class Loading:
 
     def __init__(self, files: Files) -> None:
         mark_unpublished(files)
-        shutil.rmtree(files.dlt, ignore_errors=True)
+        for left_behind in (files.dlt, files.spilled):
+            shutil.rmtree(left_behind, ignore_errors=True)
         files.dlt.mkdir()
         self._files = files
         self.connection = warehouse.connect(files.working, read_only=False)

@@ -49,6 +49,11 @@ class Files:
         return self.folder / f"{self.published.name}.dlt"
 
     @property
+    def spilled(self) -> Path:
+        """Where DuckDB puts what does not fit into memory; a process that is killed leaves it behind."""
+        return self.working.with_name(self.working.name + ".tmp")
+
+    @property
     def unpublished(self) -> Path:
         return self.folder / f"{self.published.name}.unpublished"
 
@@ -122,7 +127,8 @@ def open_published(files: Files) -> duckdb.DuckDBPyConnection:
 
 def start_over(files: Files) -> None:
     """Removes everything but the published copy."""
-    shutil.rmtree(files.dlt, ignore_errors=True)
+    for folder in (files.dlt, files.spilled):
+        shutil.rmtree(folder, ignore_errors=True)
     for path in (files.working, wal(files.working), files.unpublished):
         path.unlink(missing_ok=True)
 
