@@ -262,13 +262,17 @@ def _listed(rows: list[dict[str, Any]], columns: dict[str, str]) -> tuple[list[s
 def _runs(connection: duckdb.DuckDBPyConnection, notes: journal.Notes) -> list[dict[str, Any]]:
     """Every run known, newest first: those in the warehouse, and those noted beside it."""
     known = {
-        run["run_id"]: run for run in _rows(connection, "select * exclude (_dlt_load_id) from chat.sync_runs")
+        run["run_id"]: run
+        for run in _rows(
+            connection, "select * exclude (_dlt_load_id) from chat.sync_runs order by sync_runs.started_at"
+        )
     }
     noted = [*notes.runs, *([notes.last] if notes.last else [])]
     for run in noted:
         times = {name: _shortened(run[name]) for name in ("started_at", "finished_at")}
-        known[run["run_id"]] = known.get(run["run_id"], {}) | run | times
-    return sorted(known.values(), key=lambda run: str(run["started_at"]), reverse=True)
+        known[run["run_id"]] = known.pop(run["run_id"], {}) | run | times
+    # Whole seconds are shown: of two runs in one second, the one that stands later here is the newer.
+    return sorted(known.values(), key=lambda run: str(run["started_at"]))[::-1]
 
 
 def _last_success(runs: list[dict[str, Any]], at: str) -> str | None:
