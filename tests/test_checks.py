@@ -11,7 +11,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 from msgspec import Raw
 
-from given import Row, at, insert, warehouse
+from given import Row, at, insert, rows, warehouse
 from stored_completions import models
 from stored_completions.completions import Rows
 from stored_completions.items import item
@@ -115,6 +115,10 @@ MESSAGE: Row = {"completion_id": "a", "created_date": DAY}
 TOKEN: Row = {**token("a", 3, "content", 0), "created_date": DAY}
 
 
+def uneven(view: str, measure: str, expected: int, found: int) -> Row:
+    return {"relation": f"marts.{view}", "measure": measure, "expected": expected, "found": found}
+
+
 def orphan(child_table: str, choice_index: int | None, child_key: str | None) -> Row:
     return {
         "child_table": child_table,
@@ -183,6 +187,7 @@ def future(table_name: str, key: str, column_name: str) -> Row:
 
 LATER = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=25)
 TWICE: Row = {"completion_id": "a", "cost_rows": 2}
+ONE_TOKEN_EACH: Row = {"prompt_tokens": 1, "completion_tokens": 1}
 COSTLESS: Row = {
     "completion_id": "d",
     "price_no": 9,
@@ -290,7 +295,7 @@ BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
     "price_fan_out": [
         ("model_prices", PRICE | {"price_no": 2}, TWICE),
         ("price_multipliers", MULTIPLIER | {"valid_to": None}, TWICE),
-        ("usage", {"completion_id": "a"}, TWICE),
+        ("usage", {"completion_id": "a", "created_date": DAY}, TWICE),
     ],
     "price_overlaps": [
         ("model_prices", PRICE | {"price_no": 2}, overlap("model_prices", "m", "standard", "1", "2")),
@@ -326,8 +331,22 @@ BREAKS: dict[str, list[tuple[str, Row, Row]]] = {
         ("sync_runs", {"run_id": "2", "started_at": LATER}, future("sync_runs", "2", "started_at")),
         ("sync_runs", {"run_id": "2", "finished_at": LATER}, future("sync_runs", "2", "finished_at")),
     ],
+    "answer_totals": [
+        (
+            "tool_calls",
+            CHOICE | {"choice_index": 9, "tool_call_index": 0},
+            uneven("choices_wide", "tool_calls", 3, 2),
+        ),
+    ],
+    "thread_totals": [
+        (
+            "prompts",
+            {"completion_id": "gone", "created_date": DAY, "message_count": 1},
+            uneven("turns", "turns", 2, 1),
+        ),
+    ],
     "cost_parts": [
-        ("usage", {"completion_id": "d", "prompt_tokens": 1, "completion_tokens": 1}, COSTLESS),
+        ("usage", {"completion_id": "d", "created_date": date(1969, 12, 31)} | ONE_TOKEN_EACH, COSTLESS),
     ],
 }
 EVERY_BREAK = [(check, *broken) for check, breaks in BREAKS.items() for broken in breaks]
@@ -349,6 +368,28 @@ def test_a_check_shows_the_row_that_breaks_it(check: str, table: str, row: Row, 
     insert(connection, table, row)
     result = result_of(connection, check)
     assert (result.failing_rows, result.sample) == (1, (failing,))
+
+
+def test_a_completion_that_is_there_twice_shows_in_each_view() -> None:
+    connection = good()
+    connection.execute("insert into chat.completions from chat.completions where completion_id = 'a'")
+    sums = [
+        (row["relation"], row["measure"])
+        for check in ("answer_totals", "thread_totals")
+        for row in rows(connection, next(each.sql for each in models.models("checks") if each.name == check))
+    ]
+    assert sums == [
+        ("marts.choices_wide", "choices"),
+        ("marts.choices_wide", "tool_calls"),
+        ("marts.tool_calls_wide", "tool_calls"),
+        ("marts.tool_usage", "tool_calls"),
+        ("marts.finish_reasons", "choices"),
+        ("marts.answer_rates", "choices"),
+        ("marts.choice_confidence", "tokens"),
+        ("marts.turns", "turns"),
+        ("marts.threads", "turns"),
+        ("marts.threads", "prompt_tokens"),
+    ]
 
 
 def test_all_failing_rows_are_counted_and_a_few_are_shown() -> None:

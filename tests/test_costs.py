@@ -409,19 +409,21 @@ def test_a_source_has_its_multiplier(own: DuckDBPyConnection, source: str, day: 
         ("default", "2026-11-01", "gpt-5", None, "batch", "batch"),
         ("default", "2026-11-01", "gpt-5", None, "other", "standard"),
         ("default", "2026-11-01", "gpt-4o", None, "batch", "standard"),
+        ("default", None, "gpt-5", None, "batch", "batch"),
+        ("default", None, "gpt-5", None, "other", "standard"),
     ],
 )
 def test_a_batch_is_what_a_rule_says(
     own: DuckDBPyConnection,
     source: str,
-    day: str,
+    day: str | None,
     model: str,
     tier: str | None,
     job: str | None,
     expected: str,
 ) -> None:
-    add(own, model, 1000, 0, source=source, tier=tier, created_at=at(f"{day} 12:00"))
-    insert(own, "metadata", {"completion_id": "a", "key": "job", "value": job})
+    add(own, model, 1000, 0, source=source, tier=tier, created_at=day and at(f"{day} 12:00"))
+    insert(own, "metadata", {"completion_id": "a", "created_date": day, "key": "job", "value": job})
     assert cost(own)["price_tier"] == expected
     assert len(rows(own, "select 1 from marts.completion_costs")) == 1
 

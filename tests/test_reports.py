@@ -610,9 +610,11 @@ class TestRollup:
             rollup.refresh(connection)
             before = rows(connection, "from reports.daily_costs order by all")
             connection.execute("update chat.completions set _dlt_load_id = 'next'")
-            connection.execute("create or replace view marts.completion_costs as select * replace (error('x') as cost_usd)"
-                               " from (select *, null as cost_usd, null as price_basis, null as usage_basis,"
-                               " null as unpriced_reason, null as estimated_cost_usd, null as estimated_usage_basis from chat.completions)")  # fmt: skip
+            costs = models.behind("completion_costs")[-1].sql
+            connection.execute(
+                "create or replace view marts.completion_costs as"
+                f" select * replace (error('x') as cost_usd) from ({costs})"
+            )
             with pytest.raises(Exception, match="x"):
                 rollup.refresh(connection)
             assert rows(connection, "from reports.daily_costs order by all") == before

@@ -57,13 +57,7 @@
 --                               organization's bill shows on that day for the model and tier, see
 --                               marts.cached_shares; cost_usd itself where no bill says so
 --   estimated_usage_basis       cached_share_from_bill where it is, else usage_basis
-with completions as (
-    select * from chat.completions
-),
-usage as (
-    select * from chat.usage
-),
-multipliers as (
+with multipliers as (
     select * from chat.price_multipliers
 ),
 prices as (
@@ -82,8 +76,12 @@ price_models as (
 shares as (
     select * from marts.cached_shares
 ),
+-- here and below, rows are joined by day too, so that a filter on created_date reaches every table, and apart where
+-- there is no day
 batched as (
-    select completions.completion_id
+    select
+        completions.completion_id,
+        completions.created_date
     from chat.batch_rules
     inner join chat.completions
         on (batch_rules.source is null or batch_rules.source = completions.source)
@@ -92,37 +90,40 @@ batched as (
         and (batch_rules.valid_to is null or batch_rules.valid_to > completions.created_date)
     where batch_rules.metadata_key is null
     union
-    select completions.completion_id
+    select
+        completions.completion_id,
+        completions.created_date
     from chat.batch_rules
     inner join chat.metadata
         on metadata.key = batch_rules.metadata_key
         and metadata.value = batch_rules.metadata_value
     inner join chat.completions
         on completions.completion_id = metadata.completion_id
+        and completions.created_date = metadata.created_date
+        and (batch_rules.source is null or batch_rules.source = completions.source)
+        and (batch_rules.model is null or batch_rules.model = completions.model)
+        and (batch_rules.valid_from is null or batch_rules.valid_from <= completions.created_date)
+        and (batch_rules.valid_to is null or batch_rules.valid_to > completions.created_date)
+    union
+    select
+        completions.completion_id,
+        completions.created_date
+    from chat.batch_rules
+    inner join chat.metadata
+        on metadata.key = batch_rules.metadata_key
+        and metadata.value = batch_rules.metadata_value
+        and metadata.created_date is null
+    inner join chat.completions
+        on completions.completion_id = metadata.completion_id
+        and completions.created_date is null
         and (batch_rules.source is null or batch_rules.source = completions.source)
         and (batch_rules.model is null or batch_rules.model = completions.model)
         and (batch_rules.valid_from is null or batch_rules.valid_from <= completions.created_date)
         and (batch_rules.valid_to is null or batch_rules.valid_to > completions.created_date)
 ),
--- a detail that was not sent counts as 0, and 20 digits hold whatever a few 64-bit counters add up to
-counted as (
+used as (
     select
-        completions.completion_id,
-        completions.source,
-        completions.created_at,
-        completions.created_date,
-        completions.model,
-        completions.service_tier,
-        completions.request_id,
-        completions.input_user,
-        completions.metadata,
-        completions.deleted_at,
-        case
-            when completions.service_tier is null or completions.service_tier in ('default', 'auto')
-                then case when batched.completion_id is null then 'standard' else 'batch' end
-            when completions.service_tier = 'flex' then 'flex'
-            when completions.service_tier in ('priority', 'fast') then 'priority'
-        end as price_tier,
+        completions.*,
         usage.prompt_tokens,
         usage.completion_tokens,
         usage.total_tokens,
@@ -136,33 +137,98 @@ counted as (
         usage.completion_text_tokens,
         usage.accepted_prediction_tokens,
         usage.rejected_prediction_tokens,
-        coalesce(usage.cached_tokens, 0) as cached_input,
-        coalesce(usage.cache_write_tokens, 0) as cache_write,
-        coalesce(usage.prompt_audio_tokens, 0) as audio_input,
-        coalesce(usage.reasoning_tokens, 0) as reasoning_output,
-        coalesce(usage.completion_audio_tokens, 0) as audio_output,
-        cast(usage.prompt_tokens as decimal(20, 0))
-        - coalesce(usage.cached_tokens, 0)
-        - coalesce(usage.cache_write_tokens, 0)
-        - coalesce(usage.prompt_audio_tokens, 0) as plain_input,
-        cast(usage.completion_tokens as decimal(20, 0))
-        - coalesce(usage.reasoning_tokens, 0)
-        - coalesce(usage.completion_audio_tokens, 0) as plain_output,
+        batched.completion_id is not null as is_batched
+    from chat.completions
+    left join chat.usage
+        on usage.completion_id = completions.completion_id
+        and usage.created_date = completions.created_date
+    left join batched
+        on batched.completion_id = completions.completion_id
+        and batched.created_date = completions.created_date
+    where completions.created_date is not null
+    union all
+    select
+        completions.*,
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.total_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.prompt_audio_tokens,
+        usage.prompt_text_tokens,
+        usage.prompt_image_tokens,
+        usage.reasoning_tokens,
+        usage.completion_audio_tokens,
+        usage.completion_text_tokens,
+        usage.accepted_prediction_tokens,
+        usage.rejected_prediction_tokens,
+        batched.completion_id is not null as is_batched
+    from chat.completions
+    left join chat.usage
+        on usage.completion_id = completions.completion_id
+        and usage.created_date is null
+    left join batched
+        on batched.completion_id = completions.completion_id
+        and batched.created_date is null
+    where completions.created_date is null
+),
+-- a detail that was not sent counts as 0, and 20 digits hold whatever a few 64-bit counters add up to
+counted as (
+    select
+        used.completion_id,
+        used.source,
+        used.created_at,
+        used.created_date,
+        used.model,
+        used.service_tier,
+        used.request_id,
+        used.input_user,
+        used.metadata,
+        used.deleted_at,
+        case
+            when used.service_tier is null or used.service_tier in ('default', 'auto')
+                then case when not used.is_batched then 'standard' else 'batch' end
+            when used.service_tier = 'flex' then 'flex'
+            when used.service_tier in ('priority', 'fast') then 'priority'
+        end as price_tier,
+        used.prompt_tokens,
+        used.completion_tokens,
+        used.total_tokens,
+        used.cached_tokens,
+        used.cache_write_tokens,
+        used.prompt_audio_tokens,
+        used.prompt_text_tokens,
+        used.prompt_image_tokens,
+        used.reasoning_tokens,
+        used.completion_audio_tokens,
+        used.completion_text_tokens,
+        used.accepted_prediction_tokens,
+        used.rejected_prediction_tokens,
+        coalesce(used.cached_tokens, 0) as cached_input,
+        coalesce(used.cache_write_tokens, 0) as cache_write,
+        coalesce(used.prompt_audio_tokens, 0) as audio_input,
+        coalesce(used.reasoning_tokens, 0) as reasoning_output,
+        coalesce(used.completion_audio_tokens, 0) as audio_output,
+        cast(used.prompt_tokens as decimal(20, 0))
+        - coalesce(used.cached_tokens, 0)
+        - coalesce(used.cache_write_tokens, 0)
+        - coalesce(used.prompt_audio_tokens, 0) as plain_input,
+        cast(used.completion_tokens as decimal(20, 0))
+        - coalesce(used.reasoning_tokens, 0)
+        - coalesce(used.completion_audio_tokens, 0) as plain_output,
         coalesce(
-            usage.cached_tokens,
-            usage.cache_write_tokens,
-            usage.prompt_audio_tokens,
-            usage.prompt_text_tokens,
-            usage.prompt_image_tokens,
-            usage.reasoning_tokens,
-            usage.completion_audio_tokens,
-            usage.completion_text_tokens,
-            usage.accepted_prediction_tokens,
-            usage.rejected_prediction_tokens
+            used.cached_tokens,
+            used.cache_write_tokens,
+            used.prompt_audio_tokens,
+            used.prompt_text_tokens,
+            used.prompt_image_tokens,
+            used.reasoning_tokens,
+            used.completion_audio_tokens,
+            used.completion_text_tokens,
+            used.accepted_prediction_tokens,
+            used.rejected_prediction_tokens
         ) is not null as has_details
-    from completions
-    left join usage on usage.completion_id = completions.completion_id
-    left join batched on batched.completion_id = completions.completion_id
+    from used
 ),
 priced as (
     select

@@ -35,39 +35,54 @@
 with completion_costs as (
     select * from marts.completion_costs
 ),
--- nearly every completion has choice 0 only: joined as it is, only the others are aggregated
-first_choices as (
+-- some servers send {"name": "", "arguments": ""} for "no call"
+choices as not materialized (
     select
         choices.completion_id,
+        choices.created_date,
+        choices.choice_index,
         choices.finish_reason,
-        1 as choice_count,
-        -- some servers send {"name": "", "arguments": ""} for "no call"
-        case
-            when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1
-        end as function_call_count
+        case when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1 end as function_call
     from chat.choices
-    where choices.choice_index = 0
 ),
+-- nearly every completion has choice 0 only: joined as it is, only the others are aggregated
 other_choices as (
     select
         choices.completion_id,
+        choices.created_date,
         count(*) as choice_count,
-        count(
-            case
-                when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1
-            end
-        ) as function_call_count
-    from chat.choices
+        count(choices.function_call) as function_calls
+    from choices
     where choices.choice_index <> 0
-    group by choices.completion_id
+    group by
+        choices.completion_id,
+        choices.created_date
 ),
-tool_calls as (
+tool_calls as not materialized (
     select
         tool_calls.completion_id,
+        tool_calls.created_date,
         count(*) as tool_call_count
     from chat.tool_calls
-    group by tool_calls.completion_id
+    group by
+        tool_calls.completion_id,
+        tool_calls.created_date
+),
+undated_choices as (
+    select
+        choices.completion_id,
+        count(*) as choice_count,
+        count(choices.function_call) as function_calls,
+        min(case when choices.choice_index = 0 then choices.finish_reason end) as finish_reason
+    from choices
+    where choices.created_date is null
+    group by choices.completion_id
+),
+undated_tool_calls as (
+    select * from tool_calls
+    where tool_calls.created_date is null
 )
+-- joined by day too, so that a filter on created_date reaches every table, and apart where there is no day
 select
     completion_costs.completion_id,
     completion_costs.source,
@@ -91,17 +106,30 @@ select
     completion_costs.completion_text_tokens,
     completion_costs.accepted_prediction_tokens,
     completion_costs.rejected_prediction_tokens,
-    coalesce(first_choices.choice_count, 0) + coalesce(other_choices.choice_count, 0) as choice_count,
-    coalesce(tool_calls.tool_call_count, 0)
-    + coalesce(first_choices.function_call_count, 0)
-    + coalesce(other_choices.function_call_count, 0) as tool_call_count,
-    first_choices.finish_reason,
+    case when first_choices.completion_id is null then 0 else 1 end + coalesce(other_choices.choice_count, undated_choices.choice_count, 0) as choice_count,
+    coalesce(first_choices.function_call, 0)
+    + coalesce(other_choices.function_calls, undated_choices.function_calls, 0)
+    + coalesce(tool_calls.tool_call_count, undated_tool_calls.tool_call_count, 0) as tool_call_count,
+    coalesce(first_choices.finish_reason, undated_choices.finish_reason) as finish_reason,
     completion_costs.cost_usd,
     completion_costs.price_basis,
     completion_costs.usage_basis,
     completion_costs.unpriced_reason,
     completion_costs.deleted_at
 from completion_costs
-left join first_choices on first_choices.completion_id = completion_costs.completion_id
-left join other_choices on other_choices.completion_id = completion_costs.completion_id
-left join tool_calls on tool_calls.completion_id = completion_costs.completion_id
+left join choices as first_choices
+    on first_choices.completion_id = completion_costs.completion_id
+    and first_choices.created_date = completion_costs.created_date
+    and first_choices.choice_index = 0
+left join other_choices
+    on other_choices.completion_id = completion_costs.completion_id
+    and other_choices.created_date = completion_costs.created_date
+left join tool_calls
+    on tool_calls.completion_id = completion_costs.completion_id
+    and tool_calls.created_date = completion_costs.created_date
+left join undated_choices
+    on undated_choices.completion_id = completion_costs.completion_id
+    and completion_costs.created_date is null
+left join undated_tool_calls
+    on undated_tool_calls.completion_id = completion_costs.completion_id
+    and completion_costs.created_date is null

@@ -9,26 +9,39 @@
 --   share          their part of all answers of that day and model, 0 to 1
 --   refusals       answers with a refusal, among refusal_known; NULL where refusal_known is 0: unknown is not none
 --   refusal_known  answers for which the API sent a refusal field at all (listed completions often lack it)
-with completions as (
-    select * from chat.completions
-),
-choices as (
+with choices as (
     select * from chat.choices
+),
+undated_completions as (
+    select * from chat.completions
+    where completions.created_date is null
+),
+-- joined by day too, so that a filter on created_date reaches both tables, and apart where there is no day
+answers as (
+    select
+        choices.*,
+        coalesce(completions.model, undated_completions.model) as model
+    from choices
+    left join chat.completions
+        on completions.completion_id = choices.completion_id
+        and completions.created_date = choices.created_date
+    left join undated_completions
+        on undated_completions.completion_id = choices.completion_id
+        and choices.created_date is null
 ),
 reasons as (
     select
-        choices.created_date,
-        completions.model,
-        choices.finish_reason,
+        answers.created_date,
+        answers.model,
+        answers.finish_reason,
         count(*) as choices,
-        count(case when choices.refusal_sent and choices.refusal <> '' then 1 end) as refusals,
-        count(case when choices.refusal_sent then 1 end) as refusal_known
-    from choices
-    left join completions on completions.completion_id = choices.completion_id
+        count(case when answers.refusal_sent and answers.refusal <> '' then 1 end) as refusals,
+        count(case when answers.refusal_sent then 1 end) as refusal_known
+    from answers
     group by
-        choices.created_date,
-        completions.model,
-        choices.finish_reason
+        answers.created_date,
+        answers.model,
+        answers.finish_reason
 )
 select
     reasons.created_date,

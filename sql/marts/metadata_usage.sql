@@ -34,51 +34,81 @@
 --   completions_without_details  completions with totals only: in no sum from cached_tokens on
 --   cached_share                 cached_tokens as a part of prompt_tokens, 0 to 1, over the completions that
 --                                say: both were sent and cached_tokens is not the larger, as on some servers
-with completion_costs as (
+with completion_costs as not materialized (
     select * from marts.completion_costs
 ),
-pairs as (
+keys as (
+    select distinct metadata.key
+    from chat.metadata
+),
+-- joined by day too, so that a filter on created_date reaches every table, and apart where there is no day
+labels as not materialized (
     select
         metadata.completion_id,
+        metadata.created_date,
         metadata.key,
         metadata.value,
         false as is_missing
     from chat.metadata
-),
-keys as (
-    select distinct pairs.key
-    from pairs
-),
-missing as (
+    union all
     select
         completions.completion_id,
+        completions.created_date,
         keys.key,
-        cast(null as varchar) as value,
-        true as is_missing
+        cast(null as varchar),
+        true
     from chat.completions
     cross join keys
-    where not exists (
-        select 1 from pairs
-        where pairs.completion_id = completions.completion_id
-            and pairs.key = keys.key
-    )
-),
-labels as (
-    select * from pairs
+    left join chat.metadata
+        on metadata.completion_id = completions.completion_id
+        and metadata.created_date = completions.created_date
+        and metadata.key = keys.key
+    where completions.created_date is not null
+        and metadata.completion_id is null
     union all
-    select * from missing
+    select
+        completions.completion_id,
+        completions.created_date,
+        keys.key,
+        cast(null as varchar),
+        true
+    from chat.completions
+    cross join keys
+    left join chat.metadata
+        on metadata.completion_id = completions.completion_id
+        and metadata.created_date is null
+        and metadata.key = keys.key
+    where completions.created_date is null
+        and metadata.completion_id is null
 ),
-counters as (
+labelled as (
     select
         completion_costs.*,
         labels.key,
         labels.value,
-        labels.is_missing,
-        coalesce(completion_costs.prompt_tokens, completion_costs.completion_tokens, completion_costs.total_tokens)
-        is not null as has_totals,
-        completion_costs.cached_tokens <= completion_costs.prompt_tokens as says_cached
+        labels.is_missing
     from labels
-    inner join completion_costs on completion_costs.completion_id = labels.completion_id
+    inner join completion_costs
+        on completion_costs.completion_id = labels.completion_id
+        and completion_costs.created_date = labels.created_date
+    union all
+    select
+        completion_costs.*,
+        labels.key,
+        labels.value,
+        labels.is_missing
+    from labels
+    inner join completion_costs
+        on completion_costs.completion_id = labels.completion_id
+        and completion_costs.created_date is null
+    where labels.created_date is null
+),
+counters as (
+    select
+        labelled.*,
+        coalesce(labelled.prompt_tokens, labelled.completion_tokens, labelled.total_tokens) is not null as has_totals,
+        labelled.cached_tokens <= labelled.prompt_tokens as says_cached
+    from labelled
 )
 select
     counters.created_date,

@@ -27,13 +27,7 @@
 --   estimated_cost_usd           the same with the cached share that the organization's bill shows, where it does
 --   estimated_part_usd           the part of cost_usd that this share brings down; 0 where no bill says so
 --   largest_cost_usd             what the costliest of them cost: where to look for the costliest of all
-with completion_costs as (
-    select * from marts.completion_costs
-),
-usage as (
-    select * from chat.usage
-),
-counters as (
+with counters as (
     select
         completion_costs.created_date,
         completion_costs.source,
@@ -45,30 +39,19 @@ counters as (
         completion_costs.cost_usd,
         completion_costs.estimated_cost_usd,
         completion_costs.estimated_usage_basis,
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.total_tokens,
-        usage.cached_tokens,
-        usage.cache_write_tokens,
-        usage.prompt_audio_tokens,
-        usage.reasoning_tokens,
-        usage.completion_audio_tokens,
-        coalesce(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) is not null as has_totals,
-        coalesce(
-            usage.cached_tokens,
-            usage.cache_write_tokens,
-            usage.prompt_audio_tokens,
-            usage.prompt_text_tokens,
-            usage.prompt_image_tokens,
-            usage.reasoning_tokens,
-            usage.completion_audio_tokens,
-            usage.completion_text_tokens,
-            usage.accepted_prediction_tokens,
-            usage.rejected_prediction_tokens
-        ) is not null as has_details,
-        usage.cached_tokens <= usage.prompt_tokens as says_cached
-    from completion_costs
-    left join usage on usage.completion_id = completion_costs.completion_id
+        completion_costs.prompt_tokens,
+        completion_costs.completion_tokens,
+        completion_costs.total_tokens,
+        completion_costs.cached_tokens,
+        completion_costs.cache_write_tokens,
+        completion_costs.prompt_audio_tokens,
+        completion_costs.reasoning_tokens,
+        completion_costs.completion_audio_tokens,
+        completion_costs.has_details,
+        coalesce(completion_costs.prompt_tokens, completion_costs.completion_tokens, completion_costs.total_tokens)
+        is not null as has_totals,
+        completion_costs.cached_tokens <= completion_costs.prompt_tokens as says_cached
+    from marts.completion_costs
 )
 select
     counters.created_date,

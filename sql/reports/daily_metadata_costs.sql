@@ -10,22 +10,38 @@
 --   completions           number of completions with this pair
 --   cost_usd              what they cost, in so far as it is known; NULL where none of it is
 --   unpriced_completions  completions whose cost is not known: in no sum of costs
-with metadata as (
-    select * from chat.metadata
-),
-completion_costs as (
-    select * from marts.completion_costs
+with labelled as (
+    select
+        completion_costs.created_date,
+        metadata.key,
+        metadata.value,
+        completion_costs.cost_usd
+    from marts.completion_costs
+    inner join chat.metadata
+        on metadata.completion_id = completion_costs.completion_id
+        and metadata.created_date = completion_costs.created_date
+    union all
+    -- without a day there is no cost
+    select
+        completions.created_date,
+        metadata.key,
+        metadata.value,
+        null
+    from chat.completions
+    inner join chat.metadata
+        on metadata.completion_id = completions.completion_id
+        and metadata.created_date is null
+    where completions.created_date is null
 )
 select
-    completion_costs.created_date,
-    metadata.key as metadata_key,
-    metadata.value as metadata_value,
+    labelled.created_date,
+    labelled.key as metadata_key,
+    labelled.value as metadata_value,
     count(*) as completions,
-    sum(completion_costs.cost_usd) as cost_usd,
-    count(completion_costs.unpriced_reason) as unpriced_completions
-from completion_costs
-inner join metadata on metadata.completion_id = completion_costs.completion_id
+    sum(labelled.cost_usd) as cost_usd,
+    count(*) - count(labelled.cost_usd) as unpriced_completions
+from labelled
 group by
-    completion_costs.created_date,
-    metadata.key,
-    metadata.value
+    labelled.created_date,
+    labelled.key,
+    labelled.value
