@@ -123,3 +123,19 @@ def test_nothing_gives_no_row(raw: str) -> None:
 
 def test_an_empty_element_is_a_row_of_nothing() -> None:
     assert loaded(tokens(None, {}))[0] == [(0, "content", at, DAY, None, None, None) for at in (0, 1)]
+
+
+def test_servers_write_the_same_in_several_ways() -> None:
+    """Each is read like the others: members in either order, on one line or on many."""
+    weighed = TOKEN | {"top_logprobs": [{"token": 'a "b" \n', "logprob": -1e-07, "bytes": [255]}]}
+    reordered = {name: weighed[name] for name in ("token", "logprob", "bytes", "top_logprobs")}
+    other = {name: weighed[name] for name in ("top_logprobs", "bytes", "token", "logprob")}
+    shapes = [
+        *(json.dumps({"content": [token], "refusal": None}) for token in (weighed, reordered, other)),
+        json.dumps({"content": [weighed], "refusal": None}, separators=(",", ":")),
+        json.dumps({"content": [weighed]}, indent=2),
+    ]
+    rows, alternatives, extras = loaded(*shapes)
+    assert [row[1:] for row in rows] == [("content", 0, DAY, *HI)] * 5
+    assert [row[1:] for row in alternatives] == [("content", 0, 0, DAY, 'a "b" \n', b"\xff", -1e-07)] * 5
+    assert extras == [None] * 5

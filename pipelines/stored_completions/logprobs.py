@@ -1,13 +1,19 @@
 """Logprobs, the heavy and regular part: raw slices in, Arrow columns out, no object per token.
 
-The `logprobs` objects of many choices are joined and read by Arrow's JSON reader with one fixed
-schema; token bytes become BLOBs by looking at the same buffer in another way. A slice that does
-not fit the schema exactly is read on its own, leniently, and stays whole in its choice's `extra`.
+The `logprobs` objects of many choices are read at once with one fixed schema; token bytes become BLOBs
+by looking at the same buffer in another way. DuckDB's JSON functions read them three times as fast as
+Arrow's reader, but forgive what is not as it should be: they get what a regular expression has found to
+be as the API sends it. Arrow takes the rest. A slice that does not fit the schema exactly is read on its
+own, leniently, and stays whole in its choice's `extra`.
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
@@ -26,6 +32,32 @@ _TOKEN = pa.struct([*_ALTERNATIVE, ("top_logprobs", pa.list_(pa.struct(_ALTERNAT
 _SCHEMA = pa.schema([(kind, pa.list_(_TOKEN)) for kind in KINDS])
 _EXACT = float(2**53)
 
+_BATCH = (
+    2_000_000  # bytes of slices that are read at once: more need much memory for a while, and no less time
+)
+
+# The same for DuckDB, and what it may be given: members in the two orders that servers are known to send,
+# none twice and none that has no column. A blank stands for any white space.
+_WEIGHED = {"token": "VARCHAR", "bytes": ["UTINYINT"], "logprob": "DOUBLE"}
+_STRUCTURE = json.dumps({kind: [{**_WEIGHED, "top_logprobs": [_WEIGHED]}] for kind in KINDS})
+
+
+def _list(item: str) -> str:
+    """Of JSON that is known to be well-formed: where its commas stand need not be looked at."""
+    return rf"(?:null|\[ (?:{item} ,? )*\])"
+
+
+_TEXT = r'(?:null|"(?:[^"\\]|\\.)*")'
+_NUMBER = r"(?:null|-?[0-9][0-9.eE+-]*)"
+_BYTES = _list("[0-9]{1,3}")
+_VALUES = (
+    rf'"token" : {_TEXT} , '
+    rf'(?:"logprob" : {_NUMBER} , "bytes" : {_BYTES}|"bytes" : {_BYTES} , "logprob" : {_NUMBER}) '
+)
+_ALTERNATIVES = _list(rf"\{{ {_VALUES}\}}")
+_TOKENS = _list(rf'\{{ {_VALUES}(?:, "top_logprobs" : {_ALTERNATIVES} )?\}}')
+_USUAL = rf'^\{{ "content" : {_TOKENS} (?:, "refusal" : {_TOKENS} )?\}}$'.replace(" ", r"[ \t\r\n]*")
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -39,18 +71,42 @@ class Slice:
 
 
 class _Unfit(Exception):
-    """Arrow read it, but not exactly."""
+    """It was read, but not exactly, or cannot be."""
 
 
 def logprob_tables(slices: list[Slice]) -> LogprobTables:
     """Tables `logprobs` and `top_logprobs` of the slices, in their order, without load id."""
+    return _together([_fitting(batch) for batch in _batches(slices)])
+
+
+def _batches(slices: list[Slice]) -> Iterator[list[Slice]]:
+    begin = size = 0
+    for at, slice_ in enumerate(slices):
+        if size and size + len(slice_.raw) > _BATCH:
+            yield slices[begin:at]
+            begin, size = at, 0
+        size += len(slice_.raw)
+    yield slices[begin:]
+
+
+def _fitting(slices: list[Slice]) -> LogprobTables:
+    try:
+        return _tables(slices, _read_usual(slices))
+    except (duckdb.Error, _Unfit):
+        return _strict(slices)
+
+
+def _strict(slices: list[Slice]) -> LogprobTables:
     try:
         return _tables(slices, _read(slices, "error"))
     except (pa.ArrowInvalid, _Unfit):
         if len(slices) == 1:
             return _salvaged(slices[0])
     half = len(slices) // 2
-    parts = [logprob_tables(slices[:half]), logprob_tables(slices[half:])]
+    return _together([_strict(slices[:half]), _strict(slices[half:])])
+
+
+def _together(parts: list[LogprobTables]) -> LogprobTables:
     return {name: pa.concat_tables([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -63,8 +119,25 @@ def _salvaged(slice_: Slice) -> LogprobTables:
         return _tables([slice_], _salvage(slice_.raw))
 
 
+def _read_usual(slices: list[Slice]) -> pa.Table:
+    """One row a slice, columns `content` and `refusal`, by DuckDB."""
+    raw = pa.array([slice_.raw for slice_ in slices], pa.string())
+    if not pc.all(pc.match_substring_regex(raw, _USUAL)).as_py():
+        raise _Unfit
+    with _duckdb().cursor() as cursor:
+        read = cursor.from_arrow(pa.table({"raw": raw})).project(
+            f"unnest(json_transform(raw, '{_STRUCTURE}'))"
+        )
+        return _checked(read.to_arrow_table().cast(_SCHEMA), len(slices))
+
+
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1})
+
+
 def _read(slices: list[Slice], unexpected: str) -> pa.Table:
-    """One row a slice, columns `content` and `refusal`. A line feed in JSON is only ever white space."""
+    """The same by Arrow. A line feed in JSON is only ever white space."""
     lines = b"\n".join(slice_.raw.replace(b"\n", b" ") for slice_ in slices)
     table = pyarrow.json.read_json(
         pa.BufferReader(lines),
@@ -73,17 +146,22 @@ def _read(slices: list[Slice], unexpected: str) -> pa.Table:
             explicit_schema=_SCHEMA, unexpected_field_behavior=unexpected
         ),
     )
-    if table.num_rows != len(slices):
+    return _checked(table, len(slices))
+
+
+def _checked(read: pa.Table, rows: int) -> pa.Table:
+    if read.num_rows != rows:
         raise _Unfit
     for kind in KINDS:
-        tokens = _lists(table, kind).flatten()
+        tokens = _lists(read, kind).flatten()
         _check(tokens)
         _check(tokens.field("top_logprobs").flatten())
-    return table
+    return read
 
 
 def _check(tokens: pa.StructArray) -> None:
-    """Arrow takes a NaN, rounds an integer beyond 2^53, and lets a null stand among bytes."""
+    """Either takes numbers beyond a double or rounds integers beyond 2^53; Arrow lets a NaN and a null stand
+    among bytes, and DuckDB makes a null of a byte above 255."""
     is_exact = pc.all(pc.less(pc.abs(tokens.field("logprob")), _EXACT), min_count=0).as_py()
     if not is_exact or tokens.field("bytes").values.null_count:
         raise _Unfit
