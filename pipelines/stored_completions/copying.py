@@ -26,8 +26,7 @@ def _write(source: Path, target: Path) -> None:
             fcntl.ioctl(writing.fileno(), _FICLONE, reading.fileno())
         except OSError:
             _check_room(source, target)
-            shutil.copyfileobj(reading, writing, 1 << 20)
-        writing.flush()
+            shutil.copyfile(source, target)
         os.fsync(writing.fileno())
 
 

@@ -55,6 +55,8 @@ _HELD = (
     " epoch_us(created_at) // 1000000, created_date, deleted_at is not null from chat.completions where "
 )
 
+_SEARCHES = 3  # of all ids, which together cost as much as to read and sort their hashes
+
 
 class Store:
     """Reads of the working file; on a new warehouse, where there is none yet, everything is empty."""
@@ -65,6 +67,7 @@ class Store:
             "select 1 from duckdb_tables() where schema_name = 'chat' and table_name = 'completions'"
         )
         self._hashes: Sequence[int] | None = None
+        self._searches = 0
         self._has_purges: bool | None = None
 
     def state(self) -> State:
@@ -87,11 +90,15 @@ class Store:
 
         `created` are their times in unix seconds as a column holds them: completions are nearly always
         found by them, in a few row groups of however large a table. The rest are new, or an id that came
-        twice: hashes of all ids tell, which are read once they are needed.
+        twice: all ids are looked through, a few times, and then their hashes, which are read once.
         """
         wanted = created if self._hashes is None else self._may_be_held(created)
         found = self._in_time(wanted)
-        missing = self._may_be_held({id_: at for id_, at in wanted.items() if id_ not in found})
+        missing = {id_: at for id_, at in wanted.items() if id_ not in found}
+        if missing and not self.is_empty:
+            self._searches += 1
+            if self._searches > _SEARCHES:
+                missing = self._may_be_held(missing)
         if missing:
             found |= self._held("completion_id in (select unnest(?::varchar[]))", [list(missing)])
         return found
