@@ -1,5 +1,6 @@
 """Who is measured: each contender as the commands that a person would run, one table row a command."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,6 +71,19 @@ def _sync(job: Job) -> list[str]:
 def program(name: str, *arguments: object) -> list[str]:
     """A program of this folder in an interpreter of its own, which sees no file beside it as a module."""
     return [sys.executable, "-P", str(PROGRAMS / name), *map(str, arguments)]
+
+
+def environment(job: Job, home: Path) -> dict[str, str]:
+    """Nothing of the user's own: no configuration of dlt, no real key, no proxy, no telemetry."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "OPENAI_API_KEY": "sk-sandbox",
+        "OPENAI_BASE_URL": job.base_url,
+        "API_KEY": "sk-sandbox",
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "DO_NOT_TRACK": "1",
+    }
 
 
 CONTENDERS = (

@@ -10,7 +10,6 @@ where the server is a slow one.
 """
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,9 +19,9 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from bench import table
+from bench import profile, table
 from bench.accounts import ACCOUNTS, BY_NAME, Account
-from bench.contenders import CONTENDERS, LATER, OURS, RAW, Contender, Job, program
+from bench.contenders import CONTENDERS, LATER, OURS, RAW, Contender, Job, environment, program
 from bench.meter import Cost, Failed, measured
 from bench.server import Server, served
 
@@ -90,6 +89,7 @@ class Disagreement(Exception):
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Folder of the recorded corpus, for the account of that name.",
 )
+@click.option("--profile", "is_profile", is_flag=True, help="Instead: on what ours spends its CPU seconds.")
 @click.option("--markdown", is_flag=True, help="The table as Markdown.")
 def main(
     names: tuple[str, ...],
@@ -97,17 +97,24 @@ def main(
     runs: int,
     without: tuple[str, ...],
     corpus: Path | None,
+    is_profile: bool,
     markdown: bool,
 ) -> None:
     """Measure a sync beside raw DuckDB SQL and dlt's rest_api source, on generated accounts."""
     contenders = [each for each in CONTENDERS if each.name not in without]
     chosen = [account for account in ACCOUNTS if not names or account.name in names]
     accounts = [account.scaled(scale) for account in chosen if _is_there(account, corpus)]
+    draw = table.markdown if markdown else table.aligned
+    if is_profile:
+        phases = [
+            profile.rows(_with(account, corpus), runs) for account in accounts if OURS in account.contenders
+        ]
+        click.echo(draw(profile.HEADER, [cells for each in phases for cells in each], WORDS))
+        return
     try:
         found = [measure(_with(account, corpus), contenders, runs) for account in accounts]
     except (Failed, Disagreement) as error:
         raise click.ClickException(str(error)) from None
-    draw = table.markdown if markdown else table.aligned
     click.echo(draw(HEADER, [cells for each in found for cells in rows(each)], WORDS))
     click.echo("\n".join(sentence for each in found for sentence in sentences(each)))
 
@@ -179,25 +186,12 @@ def _steps(contender: Contender, server: Server, folder: Path) -> Iterator[tuple
     job = Job(server.base_url, server.ndjson, folder / "w.duckdb")
     for step in contender.steps(job):
         before = server.status()
-        cost = measured(step.command, folder, _environment(job, folder))
+        cost = measured(step.command, folder, environment(job, folder))
         if step.name:
             after = server.status()
             megabytes = job.warehouse.stat().st_size / 1e6
             requests, seconds = after.requests - before.requests, after.seconds - before.seconds
             yield step.name, Run(cost, megabytes, requests, seconds)
-
-
-def _environment(job: Job, home: Path) -> dict[str, str]:
-    """Nothing of the user's own: no configuration of dlt, no real key, no proxy, no telemetry."""
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(home),
-        "OPENAI_API_KEY": "sk-sandbox",
-        "OPENAI_BASE_URL": job.base_url,
-        "API_KEY": "sk-sandbox",
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "DO_NOT_TRACK": "1",
-    }
 
 
 def _agree(counts: dict[str, Counts], contenders: list[Contender]) -> None:

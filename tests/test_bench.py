@@ -59,3 +59,11 @@ def test_logprobs_make_the_same_rows_in_raw_sql_and_in_ours() -> None:
     rows = int(lines[-1].split(" of JSON, ")[1].split(" rows")[0].replace(",", ""))
     most_metadata = 3 * 16
     assert least <= rows <= least + most_metadata
+
+
+def test_a_profile_names_every_phase_of_a_sync() -> None:
+    lines = bench("--profile", "--account", "top 5", "--scale", "0.0015", "--markdown")
+    spent = {row[1]: float(row[2]) for row in map(cells, lines[2:-1])}
+    assert {"HTTP", "logprobs into columns", "dlt", "insert", "checkpoint"} < set(spent)
+    assert spent["start, imports"] > 0.1
+    assert spent["together"] == max(spent.values())
