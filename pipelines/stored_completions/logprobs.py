@@ -176,28 +176,34 @@ def _kind(slices: list[Slice], read: pa.Table, kind: str) -> tuple[pa.Table, pa.
     lists = _lists(read, kind)
     owner, token_index = _positions(lists)
     tokens = lists.flatten()
-    ids = pa.array([slice_.completion_id for slice_ in slices], pa.string())
-    keys = {
-        "completion_id": pa.DictionaryArray.from_arrays(owner.cast(pa.int32()), ids),
-        "choice_index": pa.array([slice_.choice_index for slice_ in slices], pa.int64()).take(owner),
-        "kind": same(kind, len(tokens)),
-        "token_index": token_index,
-        "created_date": pa.array([slice_.created_date for slice_ in slices], pa.int32())
-        .cast(pa.date32())
-        .take(owner),
-    }
     alternatives = tokens.field("top_logprobs")
     token, rank = _positions(alternatives)
-    inner = {name: values.take(token) for name, values in keys.items()}
     return (
-        _arrow(LOGPROBS, keys | _values(tokens)),
-        _arrow(TOP_LOGPROBS, inner | {"rank": rank} | _values(alternatives.flatten())),
+        _arrow(LOGPROBS, _keys(slices, kind, owner) | {"token_index": token_index} | _values(tokens)),
+        _arrow(
+            TOP_LOGPROBS,
+            _keys(slices, kind, owner.take(token))
+            | {"token_index": token_index.take(token), "rank": rank}
+            | _values(alternatives.flatten()),
+        ),
     )
+
+
+def _keys(slices: list[Slice], kind: str, owner: pa.Array) -> dict[str, pa.Array]:
+    """What repeats for every row of a slice, stored once; `owner` says which slice a row is of."""
+    values = {
+        "completion_id": pa.array([slice_.completion_id for slice_ in slices], pa.string()),
+        "choice_index": pa.array([slice_.choice_index for slice_ in slices], pa.int64()),
+        "created_date": pa.array([slice_.created_date for slice_ in slices], pa.int32()).cast(pa.date32()),
+    }
+    place = owner.cast(pa.int32())
+    keys = {name: pa.DictionaryArray.from_arrays(place, array) for name, array in values.items()}
+    return keys | {"kind": same(kind, len(owner))}
 
 
 def same(text: str, times: int) -> pa.DictionaryArray:
     """One text so many times, stored once."""
-    indexes = pa.repeat(pa.scalar(0, pa.int32()), times)
+    indexes = pa.repeat(pa.scalar(0, pa.int8()), times)
     return pa.DictionaryArray.from_arrays(indexes, pa.array([text], pa.string()))
 
 
@@ -215,8 +221,13 @@ def _positions(lists: pa.ListArray) -> tuple[pa.Array, pa.Array]:
 
 
 def _values(tokens: pa.StructArray) -> dict[str, pa.Array]:
-    blobs = _blobs(tokens.field("bytes"))
-    return {"token": tokens.field("token"), "bytes": blobs, "logprob": tokens.field("logprob")}
+    """Tokens repeat: each is stored once, as parquet would do in any case."""
+    token, blobs = tokens.field("token"), _blobs(tokens.field("bytes"))
+    return {
+        "token": token.dictionary_encode(),
+        "bytes": blobs.dictionary_encode(),
+        "logprob": tokens.field("logprob"),
+    }
 
 
 def _blobs(lists: pa.ListArray) -> pa.Array:
