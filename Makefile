@@ -62,7 +62,7 @@ bench-sql: $(VENV)/.dev  ## measure questions to the views on a large warehouse;
 	@$(VENV)/bin/python -m bench.analysts $(BENCH)
 
 .PHONY: reference
-reference: $(VENV)/.dev  ## renew sql/README.md: every table and view, with answers on the demo account
+reference: $(VENV)/.dev  ## renew sql/README.md and dbt's sources: every table and view, with answers on the demo account
 	@$(VENV)/bin/python -m reference
 
 .PHONY: lint
@@ -111,6 +111,7 @@ $(CONTRACT)/.ready: tests/contract/requirements.txt pyproject.toml constraints.t
 test-contract: export PYTHONPATH := tests
 test-contract: $(CONTRACT)/.ready  ## hold the sandbox and the warehouse against OpenAI's SDK and OpenAPI file
 	$(CONTRACT)/bin/python tests/contract/sdk_crosscheck.py
+	$(CONTRACT)/bin/python -m pytest -o addopts= tests/contract/exports_check.py
 	$(CONTRACT)/bin/python -m pytest -o addopts= tests/contract/specification_check.py || [ $$? -eq 5 ]
 
 SCHEDULERS := .engines/schedules

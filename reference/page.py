@@ -27,7 +27,8 @@ brought something: an open connection keeps the old state, a new one sees the ne
 - **`marts`** are views for people: start with `marts.completions_wide`. **`chat`** has what the API said, table by
   table. **`reports`** has tables of sums that make reports quick.
 - Every child of a completion joins with `using (completion_id)` and carries the `created_date` of its completion:
-  filter on it, rows are in order of time and DuckDB skips the rest.
+  filter on it, rows are in order of time and DuckDB skips the rest; join with `using (completion_id, created_date)`
+  and it skips the rest of both (only completions without a usable time, whose day is NULL, fall out of such a join).
 - Times end in `_at` and are points in time; `_date` is a UTC day, whatever the session's time zone. Money ends in
   `_usd` and is exact. Positions end in `_index` and start at 0. Columns marked JSON are text that holds JSON:
   `metadata ->> 'team'`, `cast(tools as json)`.

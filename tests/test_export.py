@@ -13,9 +13,11 @@ from given import Row, at, warehouse
 from stored_completions import models
 from stored_completions.examples import (
     CUSTOM_CALL,
+    CUSTOM_TOOL,
     NO_ANSWER,
     NO_MESSAGES,
     NO_PARTS,
+    NO_PLACE,
     NOT_KEPT,
     Wanted,
     lines,
@@ -87,10 +89,17 @@ def test_fine_tuning_has_the_whole_conversation_the_calls_and_the_tools() -> Non
         ],
         messages=[
             message("a", 1, "user", content="Hi?", name="ada"),
-            message("a", 0, "system", content=""),
+            message("a", 0, "developer", content=""),
             message("a", 2, "assistant", tool_calls='[{"id":"call_9"}]'),
             message("a", 3, "tool", content="5", tool_call_id="call_9"),
-            message("a", 4, "user", content_parts='[{"type":"text","text":"And?","image_url":null}]'),
+            message(
+                "a",
+                4,
+                "user",
+                content="And? ",
+                content_parts='[{"type":"text","text":"And?","image_url":null},'
+                '{"type":"image_url","image_url":{"url":"https://a.example/b.png","detail":null}}]',
+            ),
         ],
     )
     before = [
@@ -98,7 +107,13 @@ def test_fine_tuning_has_the_whole_conversation_the_calls_and_the_tools() -> Non
         {"role": "user", "content": "Hi?", "name": "ada"},
         {"role": "assistant", "tool_calls": [{"id": "call_9"}]},
         {"role": "tool", "content": "5", "tool_call_id": "call_9"},
-        {"role": "user", "content": [{"type": "text", "text": "And?"}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "And?"},
+                {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}},
+            ],
+        },
     ]
     calls = [
         {"id": f"call_{index}", "type": "function", "function": {"name": "find", "arguments": '{"x":1}'}}
@@ -178,6 +193,27 @@ def test_only_what_is_wanted(wanted: dict[str, Any], expected: str) -> None:
                 ]
             },
             NO_PARTS,
+        ),
+        (
+            {
+                "messages": [
+                    message(id_, 0, "user", content_parts='[{"type":"input_audio","input_audio":{"data":"","format":"wav"}}]')
+                    if id_ == "c"
+                    else message(id_, 0, "user", content="Hi?")
+                    for id_ in DAYS
+                ]
+            },
+            NO_PLACE,
+        ),
+        (
+            {
+                "completions": [
+                    {"completion_id": id_, "created_at": at(f"{day} 12:00")}
+                    | ({"tools": '[{"type":"custom","custom":{"name":"c"}}]'} if id_ == "c" else {})
+                    for id_, day in DAYS.items()
+                ]
+            },
+            CUSTOM_TOOL,
         ),
         ({"choices": [choice(id_, content=None if id_ == "c" else f"Hello {id_}") for id_ in DAYS]}, NO_ANSWER),
         ({"choices": [choice(id_, content="[dropped]" if id_ == "c" else f"Hello {id_}") for id_ in DAYS]}, NOT_KEPT),

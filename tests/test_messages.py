@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rebuild import normal, unescape
-from stored_completions.errors import AccessError, ServiceError, Stopped
+from stored_completions.errors import AccessError, ServiceError, Stopped, UsageError
 from stored_completions.messages.attachments import taken_out
 from stored_completions.rounds import Bounds
 from stored_completions.sandbox import Account, Fault, Sandbox
@@ -544,3 +544,15 @@ def test_hashes_outlive_a_content_that_is_dropped_where_the_key_is_ones_own(tmp_
     assert [turn[:2] for turn in turns] == [("c0", 0), ("c1", 0)]
     assert [(row[2], row[3], row[4]) for row in prompts] == [(1, None, None), (3, None, None)]
     assert set(answers) == {(None,)}
+
+
+def test_another_key_is_refused_once_messages_were_read(tmp_path: Path) -> None:
+    account = account_of(asked("One?"))
+    own, key = {}, {"content_key": "k" * 32}
+    with serving(account) as sandbox:
+        for name, before, after in (("d0", own, key), ("d1", key, own)):
+            account.add(completion(name, created=OLD), messages=asked("Two?"))
+            synced(sandbox, tmp_path, messages=True, change_policy=True, **before)
+            with pytest.raises(UsageError, match=r"Set the former key again .* --change-policy"):
+                synced(sandbox, tmp_path, **after)
+            synced(sandbox, tmp_path, **before)

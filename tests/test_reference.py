@@ -7,9 +7,9 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from given import warehouse
-from reference import demo
+from reference import dbt, demo
 from reference.page import page
-from reference.relations import problems
+from reference.relations import problems, relations
 from stored_completions import models, query
 from stored_completions.tables import TABLES, Column, Table
 
@@ -29,6 +29,11 @@ def test_nothing_lacks_a_description_or_an_example(synced_demo: DuckDBPyConnecti
 def test_the_page_and_its_answers_are_those_of_today(synced_demo: DuckDBPyConnection) -> None:
     kept = (models.sql_folder() / "README.md").read_text(encoding="utf-8")
     assert page(synced_demo) == kept, "sql/README.md is behind: run `make reference`"
+
+
+def test_the_sources_of_dbt_are_those_of_today(synced_demo: DuckDBPyConnection) -> None:
+    kept = dbt.PATH.read_text(encoding="utf-8")
+    assert dbt.sources(relations(synced_demo)) == kept, "sql/dbt/sources.yml is behind: run `make reference`"
 
 
 def test_there_are_twenty_questions() -> None:

@@ -20,6 +20,7 @@ from stored_completions.errors import (
     UsageError,
     WarehouseError,
 )
+from stored_completions.messages import keys
 from stored_completions.pages import Page, read_page
 from stored_completions.query import reading
 from stored_completions.store import Store
@@ -128,6 +129,7 @@ def _warehouse(files: Files, settings: Settings) -> str:
         bound = held.binding(settings.source)
         rows = held.completions()
         policies.check(connection, settings.content)
+        keys.check(connection, settings.content_key)
     _check_binding(files, settings, bound)
     return f"{files.published} holds {rows:,} completions, {free:,.1f} GB are free"
 

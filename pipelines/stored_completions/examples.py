@@ -27,8 +27,11 @@ NO_MESSAGES = "without input messages"
 NO_ANSWER = "without text or calls in the answer"
 NOT_KEPT = "whose content was not kept"
 CUSTOM_CALL = "that call custom tools, which the format has no place for"
+CUSTOM_TOOL = "with custom tools, which the format has no place for"
 NO_PARTS = "with images or files that were not kept"
+NO_PLACE = "with audio or files in the input, which the format has no place for"
 
+_TRAINABLE_PARTS = ("text", "image_url", "refusal")
 _SPARE = 500
 _ATTACHED = re.compile(r";sha256,([0-9a-f]{64})\"")
 _encode = msgspec.json.Encoder().encode
@@ -126,13 +129,12 @@ def _messages(answer: dict[str, Any], attached: duckdb.DuckDBPyConnection) -> li
 
 def _message(row: dict[str, Any], attached: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     message: dict[str, Any] = {"role": row["role"]}
-    if row["content"] is not None:
-        message["content"] = _kept(row["content"])
-    elif row["content_parts"]:
+    if row["content_parts"]:
+        # whoever lists parts may give their text as content too
         parts = json.loads(_with_attachments(_kept(row["content_parts"]), attached))
-        message["content"] = [
-            {name: value for name, value in part.items() if value is not None} for part in parts
-        ]
+        message["content"] = _without_nulls(parts)
+    elif row["content"] is not None:
+        message["content"] = _kept(row["content"])
     elif not row["tool_calls"]:
         raise Unusable(NOT_KEPT)
     if row["name"] is not None:
@@ -142,6 +144,12 @@ def _message(row: dict[str, Any], attached: duckdb.DuckDBPyConnection) -> dict[s
     if row["tool_call_id"] is not None:
         message["tool_call_id"] = row["tool_call_id"]
     return message
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def _kept(text: str) -> str:
@@ -190,10 +198,20 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _for_training(answer: dict[str, Any], messages: list[dict[str, Any]]) -> bytes:
-    example: dict[str, Any] = {"messages": [*messages, _answered(answer)]}
+    example: dict[str, Any] = {"messages": [*map(_trainable, messages), _answered(answer)]}
     if answer["tools"]:
+        if any(tool.get("type") != "function" for tool in json.loads(answer["tools"])):
+            raise Unusable(CUSTOM_TOOL)
         example["tools"] = _raw(answer["tools"])
     return _encode(example)
+
+
+def _trainable(message: dict[str, Any]) -> dict[str, Any]:
+    """The message in the words that fine-tuning knows: instructions are the system's, and parts text or images."""
+    content = message.get("content")
+    if isinstance(content, list) and any(part.get("type") not in _TRAINABLE_PARTS for part in content):
+        raise Unusable(NO_PLACE)
+    return message | {"role": "system"} if message["role"] == "developer" else message
 
 
 def _for_evaluation(answer: dict[str, Any], messages: list[dict[str, Any]]) -> bytes:

@@ -23,8 +23,8 @@ from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
 from stored_completions.interim import Interim
 from stored_completions.loading import Loading, warm_up
+from stored_completions.messages import keys
 from stored_completions.messages.hashes import Hashes
-from stored_completions.messages.keys import hash_key
 from stored_completions.prices.overrides import NONE, Overrides
 from stored_completions.progress import Watcher
 from stored_completions.publishing import mark_unpublished, prepare, publish
@@ -148,7 +148,9 @@ class Session:
     def hashes(self) -> Hashes:
         """What hashes messages and answers, with the key of this warehouse."""
         if self._hashes is None:
-            key = hash_key(self.write().connection, self._content_key, datetime.now(UTC), self._watcher.say)
+            key = keys.hash_key(
+                self.write().connection, self._content_key, datetime.now(UTC), self._watcher.say
+            )
             self._hashes = Hashes(key)
         return self._hashes
 
@@ -247,6 +249,7 @@ class Session:
         """Raises UsageError unless the sync may store what it is told to; says it when that is new."""
         if not self._change_policy:
             policies.check(self._reading, self.policy)
+            keys.check(self._reading, self._content_key)
         if not self.store.is_empty and policies.is_new(self._reading, self.policy):
             self._watcher.say(
                 f"The content policy is {policies.described(self.policy.said())} from now on. What was read before "

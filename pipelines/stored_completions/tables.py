@@ -502,7 +502,7 @@ HASH_KEYS = _own_table(
     """
 key_check      text       tells the key, and does not give it away
 salt           text       the key itself where the warehouse made it; NULL: the configured content_key, kept nowhere
-first_used_at  timestamp  when a sync first used it
+first_used_at  timestamp  when syncs began to use it; the newest is in use
 """,
 )
 

@@ -1,9 +1,12 @@
 """Every block of sql/RECIPES.md, run as it stands there, on a synced demo account."""
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,21 @@ def done(folder: Path, *command: str, stdin: str = "") -> str:
     return found.stdout
 
 
+def served(folder: Path, block: str, seconds: int = 120) -> str:
+    """The page of a recipe that serves one until it is stopped."""
+    url = "http://127.0.0.1:" + re.findall(r"--port (\d+)", block)[0]
+    with subprocess.Popen(("sh", "-e", "-c", block), cwd=folder, env=environment()) as server:
+        try:
+            for _ in range(seconds):
+                assert server.poll() is None, "it ended by itself"
+                with contextlib.suppress(OSError), urllib.request.urlopen(url) as answer:
+                    return str(answer.read().decode())
+                time.sleep(1)
+        finally:
+            server.terminate()
+    raise AssertionError(f"no page at {url} in {seconds} s")
+
+
 def environment() -> dict[str, str]:
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     return dict(os.environ) | {"PATH": path, "DO_NOT_TRACK": "1", "RUNTIME__DLTHUB_TELEMETRY": "false"}
@@ -38,7 +56,9 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.parametrize(("title", "language", "block"), BLOCKS, ids=[title for title, _, _ in BLOCKS])
 def test_a_recipe(folder: Path, title: str, language: str, block: str) -> None:
-    if language == "sh":
+    if "--port" in block:
+        assert "<title>dlt workspace dashboard" in served(folder, block)
+    elif language == "sh":
         done(folder, "sh", "-e", "-c", block)
     elif language == "python":
         assert done(folder, sys.executable, "-c", block)
