@@ -15,20 +15,21 @@ _BESIDE_KEYS = (
 
 
 def diagram(tables: tuple[Table, ...]) -> str:
+    """Of the tables that join with another one; the others would only widen the picture."""
     names = {table.name for table in tables}
-    lines = ["erDiagram"]
-    for table in tables:
-        parent = _parent(table, tables)
-        if parent:
-            many = "o|" if table.key == parent.key else "o{"
-            lines.append(f'    {parent.name} ||--{many} {table.name} : "{", ".join(parent.key)}"')
-    lines += [
-        f'    {one} {link} {other} : "{column}"'
-        for one, other, column, link in _BESIDE_KEYS
-        if {one, other} <= names
+    links = [
+        (parent.name, f"||--{'o|' if table.key == parent.key else 'o{'}", table.name, ", ".join(parent.key))
+        for table in tables
+        if (parent := _parent(table, tables))
     ]
+    links += [
+        (one, link, other, column) for one, other, column, link in _BESIDE_KEYS if {one, other} <= names
+    ]
+    linked = {name for one, _, other, _ in links for name in (one, other)}
+    lines = ["erDiagram", *(f'    {one} {link} {other} : "{columns}"' for one, link, other, columns in links)]
     for table in tables:
-        lines += [f"    {table.name} {{", *_attributes(table), "    }"]
+        if table.name in linked:
+            lines += [f"    {table.name} {{", *_attributes(table), "    }"]
     return "\n".join(lines)
 
 

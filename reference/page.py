@@ -79,6 +79,7 @@ def _overview_row(relation: Relation) -> str:
 def _joins() -> Iterator[str]:
     tables = (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING)
     yield "## How the tables hang together\n"
+    yield "Tables that join with no other are left out.\n"
     yield f"```mermaid\n{diagram(tables)}\n```\n"
 
 
