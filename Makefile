@@ -172,6 +172,20 @@ test-recipes: export PYTHONPATH := .
 test-recipes: $(RECIPES)/.ready  ## run every block of sql/RECIPES.md with the tools it is for
 	$(RECIPES)/bin/python -m pytest -o addopts= -o filterwarnings= --noconftest tests/recipes/recipes_check.py
 
+# PostgreSQL is the system's (Debian: apt-get install postgresql), and so is Java 17 or newer for Spark.
+SPARK := .engines/spark
+
+$(SPARK)/.ready: tests/engines/requirements.txt pyproject.toml constraints.txt
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(SPARK)
+	@$(SPARK)/bin/python -m pip install --quiet --editable . --requirement $<
+	@touch $@
+
+.PHONY: test-spark
+test-spark: export PYTHONPATH := tests:tests/engines
+test-spark: $(SPARK)/.ready  ## run the portable views on PostgreSQL, and on a Spark cluster over Delta on S3, beside DuckDB
+	$(SPARK)/bin/python tests/engines/views_check.py $(VIEWS_ON)
+
 # One environment, two stamps: the demo gets by without the developers' tools.
 # An install begins by taking all stamps away, so one that was interrupted leaves none of them, and
 # the next starts from nothing.
@@ -188,8 +202,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 # As variables and not as -c, because these also reach the environment that pip builds the project in:
 # pip reads the first there up to 25.2, and the second from then on.
-$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready: export PIP_CONSTRAINT := constraints.txt
-$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready: export PIP_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
 
 define install
 $(require-python); \

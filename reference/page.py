@@ -35,6 +35,8 @@ brought something: an open connection keeps the old state, a new one sees the ne
 - **NULL means not known, never 0 and never no.** A counter that the API did not send, a cost without a price, a
   refusal that no field told of are NULL; sums leave them out, and a column beside them says how many.
 - Completions that the API no longer lists stay, with `deleted_at`: they were billed.
+- Views are DuckDB's SQL, which MotherDuck and DuckLake run as it is. Those marked "Also on PostgreSQL and Spark" run
+  there in translation and give the same rows (`make test-spark` compares them).
 
 The same texts stand in the file: `select comment from duckdb_columns() where table_name = 'choices'`, and
 `duckdb_tables()`, `duckdb_views()`. Answers below are those of a demo account of 2,000 invented completions whose
@@ -87,13 +89,21 @@ def _section(connection: duckdb.DuckDBPyConnection, relation: Relation) -> str:
     lines = [
         f"### {relation.name}\n",
         f"{_escaped(relation.description)}\n",
-        f"One row for each: {', '.join(f'`{name}`' for name in relation.grain)}.\n",
+        f"One row for each: {', '.join(f'`{name}`' for name in relation.grain)}. {_engines(relation)}".strip()
+        + "\n",
         "| column | type | meaning |\n|---|---|---|",
         *(f"| `{column.name}` | {column.type} | {_escaped(column.meaning)} |" for column in relation.columns),
         "",
         *(_example(connection, example) for example in relation.examples),
     ]
     return "\n".join(lines)
+
+
+def _engines(relation: Relation) -> str:
+    """Where a view runs; of a table nothing is to be said."""
+    if relation.schema != "marts":
+        return ""
+    return "Also on PostgreSQL and Spark." if relation.is_portable else "DuckDB only."
 
 
 def _example(connection: duckdb.DuckDBPyConnection, example: Model) -> str:

@@ -23,13 +23,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Relation:
-    """`grain` names the columns that tell its rows apart."""
+    """`grain` names the columns that tell its rows apart; `is_portable`: a view that runs on other engines too."""
 
     name: str
     description: str
     grain: tuple[str, ...]
     columns: tuple[Column, ...]
     examples: tuple[Model, ...]
+    is_portable: bool
 
     @property
     def schema(self) -> str:
@@ -40,6 +41,7 @@ def relations(connection: duckdb.DuckDBPyConnection, folder: Path | None = None)
     """All that is described: tables in the order of `tables.py`, views by name after the one to start from."""
     types = _types(connection)
     examples = models.models("examples", folder)
+    portable = {view.relation for view in models.models("marts") if view.is_portable}
     return [
         Relation(
             name,
@@ -47,6 +49,7 @@ def relations(connection: duckdb.DuckDBPyConnection, folder: Path | None = None)
             grain,
             _columns(types.get(name, {}), columns),
             tuple(example for example in examples if example.about == name),
+            name in portable,
         )
         for name, description, grain, columns in (*_tables(), *_models())
     ]

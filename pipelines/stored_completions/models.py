@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from duckdb import DuckDBPyConnection
 
@@ -17,6 +18,7 @@ from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 LAYERS = ("chat", "marts", "reports", "custom")
 
 _COLUMN = re.compile(r"   (\w+)\s+(\S.*)")
+_WORD = re.compile(r" (about|engine): *(\S+) *")
 _RELATION = re.compile(rf"\b({'|'.join(LAYERS)})\.(\w+)")
 
 
@@ -25,6 +27,7 @@ class Model:
     """One file; `columns` maps each name, in order, to its meaning, `sql` is the bare select.
 
     An example's description is its question, and `about` the relation that it shows, e.g. marts.daily_usage.
+    `engine` names the only one that understands it, duckdb; without, see `portable`.
     """
 
     name: str
@@ -34,6 +37,11 @@ class Model:
     columns: dict[str, str]
     sql: str
     about: str | None = None
+    engine: str | None = None
+
+    @property
+    def is_portable(self) -> bool:
+        return self.engine is None
 
     @property
     def relation(self) -> str:
@@ -71,28 +79,27 @@ def parsed(path: Path) -> Model:
     """The model in a file; a part that its header lacks is empty, and `header_problems` tells."""
     lines = path.read_text(encoding="utf-8").splitlines()
     length = next((at for at, line in enumerate(lines) if not line.startswith("--")), len(lines))
-    description, grain, columns, about = _header([line[2:] for line in lines[:length]])
     sql = "\n".join(lines[length:]).strip()
-    return Model(path.stem, path.parent.name, description, grain, columns, sql, about)
+    return Model(path.stem, path.parent.name, sql=sql, **_header([line[2:] for line in lines[:length]]))
 
 
-def _header(lines: list[str]) -> tuple[str, tuple[str, ...], dict[str, str], str | None]:
+def _header(lines: list[str]) -> dict[str, Any]:
     sentences: list[str] = []
     grain: tuple[str, ...] = ()
-    about: str | None = None
+    said: dict[str, str] = {}
     columns: dict[str, str] = {}
     for line in lines:
         if line.startswith(" grain:"):
             grain = tuple(name.strip() for name in line.removeprefix(" grain:").split(",") if name.strip())
-        elif line.startswith(" about:"):
-            about = line.removeprefix(" about:").strip()
+        elif word := _WORD.fullmatch(line):
+            said[word[1]] = word[2]
         elif column := _COLUMN.fullmatch(line):
             columns[column[1]] = column[2]
         elif columns:
             columns[next(reversed(columns))] += " " + line.strip()
         elif line != " columns:":
             sentences.append(line.strip())
-    return " ".join(sentences), grain, columns, about
+    return {"description": " ".join(sentences), "grain": grain, "columns": columns, **said}
 
 
 def create_views(connection: DuckDBPyConnection) -> None:

@@ -33,13 +33,13 @@ usage as (
 metadata as (
     select
         'metadata' as child_table,
-        metadata.completion_id,
+        pairs.completion_id,
         cast(null as bigint) as choice_index,
-        metadata.key as child_key
-    from chat.metadata
+        pairs.key as child_key
+    from chat.metadata as pairs
     where not exists (
         select 1 from chat.completions
-        where completions.completion_id = metadata.completion_id
+        where completions.completion_id = pairs.completion_id
     )
 ),
 tool_calls as (

@@ -1,6 +1,7 @@
 -- What the organization's bill says was used, at the prices of the list: a supporting view of marts.reconciliation.
 -- The four costs differ by one step each, so that the steps between them are what tier, batch and cache make of them.
 -- Requests with long prompts are priced as others: the bill's usage does not tell them apart.
+-- engine: duckdb
 -- grain: bill_source, usage_date, project_id, model, price_tier, measure
 -- columns:
 --   bill_source    the source that the bill's rows stand under

@@ -61,23 +61,39 @@ pooled as (
         billed.cache_writes
     from billed
     where billed.batch
+),
+added as (
+    select
+        pooled.source,
+        pooled.usage_date,
+        pooled.model,
+        pooled.price_tier,
+        sum(pooled.input_tokens) as input_tokens,
+        sum(pooled.cached) as input_cached_tokens,
+        sum(pooled.cache_writes) as input_cache_write_tokens
+    from pooled
+    group by
+        pooled.source,
+        pooled.usage_date,
+        pooled.model,
+        pooled.price_tier
 )
+-- rounded to whole 1e-15 first: a double that is cast to a decimal is rounded by each engine in its own way
 select
-    pooled.source,
-    pooled.usage_date,
-    pooled.model,
-    pooled.price_tier,
-    sum(pooled.input_tokens) as input_tokens,
-    sum(pooled.cached) as input_cached_tokens,
-    sum(pooled.cache_writes) as input_cache_write_tokens,
-    cast(sum(pooled.cached) / cast(sum(pooled.input_tokens) as double precision) as decimal(16, 15)) as cached_share,
+    added.source,
+    added.usage_date,
+    added.model,
+    added.price_tier,
+    added.input_tokens,
+    added.input_cached_tokens,
+    added.input_cache_write_tokens,
     cast(
-        sum(pooled.cache_writes) / cast(sum(pooled.input_tokens) as double precision) as decimal(16, 15)
+        cast(floor(cast(added.input_cached_tokens as double precision) / added.input_tokens * 1e15 + 0.5) as decimal(16, 0))
+        * 0.000000000000001 as decimal(16, 15)
+    ) as cached_share,
+    cast(
+        cast(floor(cast(added.input_cache_write_tokens as double precision) / added.input_tokens * 1e15 + 0.5) as decimal(16, 0))
+        * 0.000000000000001 as decimal(16, 15)
     ) as cache_write_share
-from pooled
-group by
-    pooled.source,
-    pooled.usage_date,
-    pooled.model,
-    pooled.price_tier
-having sum(pooled.cached) + sum(pooled.cache_writes) <= sum(pooled.input_tokens)
+from added
+where added.input_cached_tokens + added.input_cache_write_tokens <= added.input_tokens

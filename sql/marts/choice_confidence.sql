@@ -2,6 +2,7 @@
 -- Tokens outside the top (-9999) are counted and left out: with many of them the rest looks surer than it was.
 -- Compare answers of like length and kind: a perplexity is that of the model on its own text, not how right it is.
 -- Deleted completions are in.
+-- engine: duckdb
 -- grain: completion_id, choice_index
 -- columns:
 --   completion_id              the completion

@@ -1,6 +1,7 @@
 -- Every answer with what its completion was, what it says, and how sure the model was of it.
 -- Tokens and cost belong to the completion, not to one of its answers: they are in marts.completions_wide. Confidence
 -- is NULL without logprobs; there is more of it in marts.choice_confidence. Deleted completions are in.
+-- engine: duckdb
 -- grain: completion_id, choice_index
 -- columns:
 --   completion_id       the completion; joins to every table of schema chat

@@ -4,6 +4,7 @@
 -- So the clock starts there: not at the newest completion (an idle account loses nothing) and not at the
 -- publication (a run that fails half way publishes too). Runs that found nothing new enter sync_runs only with the
 -- next change: on an idle account there is more time than shown, never less.
+-- engine: duckdb
 -- grain: source
 -- columns:
 --   source                name of the configured source

@@ -1,5 +1,6 @@
 -- What was asked, each prompt once: all input messages of a request, the same words from the same roles in the same
 -- order. Ids do not count, nor do tools or settings. Only completions whose input messages were read are in.
+-- engine: duckdb
 -- grain: prompt_hash
 -- columns:
 --   prompt_hash               keyed hash of the messages; chat.prompts has it for each completion

@@ -17,6 +17,7 @@
 -- Completions do not show which of them ran in a batch or read from the cache: the shares of all requests of their day,
 -- model and tier are taken for theirs. Dollars are compared only where coverage allows it, else comparison says why
 -- not and the causes are NULL. Rows add up to the whole bill.
+-- engine: duckdb
 -- grain: bill_source, usage_date, project_id, model
 -- columns:
 --   bill_source           the source whose admin key read the bill

@@ -1,5 +1,6 @@
 -- What the stored completions say they used, beside what they cost by the list: a supporting view of
 -- marts.reconciliation. Only sources that a bill was read for are here, and only completions with a usable time.
+-- engine: duckdb
 -- grain: bill_source, created_date, project_id, model, price_tier, measure
 -- columns:
 --   bill_source        the source that the bill's rows stand under

@@ -1,6 +1,7 @@
 -- Conversations: completions of which each continues an earlier one, from the first turn on, with what sending their
 -- history again and again amounts to. Most have one turn. Only completions whose input messages were read are in;
 -- see marts.turns for what continues what, and for the rule of what prompt caching could have served.
+-- engine: duckdb
 -- grain: thread_id
 -- columns:
 --   thread_id            the completion that the thread begins with

@@ -3,6 +3,7 @@
 -- likely than all of them: then it counts beside them. What they leave out is unlisted_probability, and entropy leaves
 -- it out too, so it is a lower bound. A logprob of -9999 means "outside the top": not known, and in no figure.
 -- Deleted completions are in.
+-- engine: duckdb
 -- grain: completion_id, choice_index, kind, token_index
 -- columns:
 --   completion_id         the completion

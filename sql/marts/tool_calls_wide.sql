@@ -1,5 +1,6 @@
 -- Every call that a model asked for, with what its completion was; the API's deprecated function_call included.
 -- Deleted completions are in.
+-- engine: duckdb
 -- grain: completion_id, choice_index, tool_call_index
 -- columns:
 --   completion_id      the completion; joins to every table of schema chat

@@ -1,6 +1,7 @@
 -- How tools are called, per UTC day, model and tool, and what the completions cost that asked for them.
 -- A completion that calls several tools counts, with its whole cost, at each of them: do not add costs up over tools.
 -- Legacy function_calls and custom tools are in. Deleted completions are in.
+-- engine: duckdb
 -- grain: created_date, model, tool_name
 -- columns:
 --   created_date          UTC day the completions were created; NULL where the API sent no usable time

@@ -1,0 +1,64 @@
+"""The views and checks of `sql/` in the SQL of other engines.
+
+They are written for DuckDB. Those that do not say `engine: duckdb` in their header also run, translated,
+on PostgreSQL 15 and Spark 4, over the same tables in schema `chat`, and give the same rows there: costs to
+the last digit. Spark needs its `SETTINGS` in the session that creates the views, and keeps them with each.
+"""
+
+from functools import cache
+
+from sqlglot import exp
+
+from stored_completions import models
+from stored_completions.models import Model
+from stored_completions.portable.rewrites import DIALECTS
+from stored_completions.portable.typed import Schema, columns, table_schema, typed
+
+SETTINGS = {
+    # a product of decimals keeps its scale and fails where it has no room, as in DuckDB; else it is rounded
+    "spark.sql.decimalOperations.allowPrecisionLoss": "false",
+    # a sum that does not fit is an error and not NULL
+    "spark.sql.ansi.enabled": "true",
+    # times are shown in UTC; days do not depend on it
+    "spark.sql.session.timeZone": "UTC",
+}
+"""What a Spark session needs."""
+
+
+def views(dialect: str) -> list[tuple[str, str]]:
+    """Name (`marts.daily_usage`) and select of each view in `dialect` (postgres, spark), after those it reads."""
+    return [(relation, translated(tree, dialect)) for relation, tree in _views().items()]
+
+
+def checks(dialect: str) -> list[tuple[Model, str]]:
+    """Each data test of `sql/checks` and its select in `dialect`."""
+    schema = _with_views(table_schema(), _views())
+    return [
+        (check, translated(typed(check.sql, schema), dialect))
+        for check in models.models("checks")
+        if check.is_portable
+    ]
+
+
+def statements(dialect: str) -> list[str]:
+    """What makes every view anew, in schema `marts`, which is there."""
+    return [f"create or replace view {relation} as\n{sql}" for relation, sql in views(dialect)]
+
+
+def translated(tree: exp.Query, dialect: str) -> str:
+    """A typed select in another engine's SQL."""
+    return tree.copy().transform(DIALECTS[dialect]).sql(dialect=dialect, pretty=True, comments=False)
+
+
+@cache
+def _views() -> dict[str, exp.Query]:
+    """Each view with its types, after those it reads."""
+    found: dict[str, exp.Query] = {}
+    portable = [view for view in models.models("marts") if view.is_portable]
+    for view in models.in_order(portable):
+        found[view.relation] = typed(view.sql, _with_views(table_schema(), found))
+    return found
+
+
+def _with_views(schema: Schema, views: dict[str, exp.Query]) -> Schema:
+    return schema | {"marts": {name.removeprefix("marts."): columns(tree) for name, tree in views.items()}}

@@ -1,0 +1,53 @@
+"""DuckDB's SQL as a tree in which every column is named and every expression has its type.
+
+What a rewrite does often hangs on a type: a sum of whole numbers is one thing, a sum of money another.
+"""
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.qualify import qualify
+
+from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
+
+Schema = dict[str, object]
+"""Types by layer, relation and column."""
+
+_TYPES = {
+    "text": "varchar",
+    "json": "varchar",
+    "bigint": "bigint",
+    "double": "double",
+    "decimal": "decimal(18, 12)",
+    "money": "decimal(38, 30)",
+    "bool": "boolean",
+    "timestamp": "timestamptz",
+    "date": "date",
+    "binary": "blob",
+}
+
+
+def table_schema() -> Schema:
+    """That of the tables."""
+    tables = {
+        table.name: {column.name: _TYPES[column.type] for column in table.columns}
+        for table in (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING)
+    }
+    return {"chat": tables}
+
+
+def typed(sql: str, schema: Schema) -> exp.Query:
+    """The select with stars written out and types at every expression."""
+    tree = sqlglot.parse_one(sql, read="duckdb")
+    named = qualify(tree, schema=schema, dialect="duckdb", quote_identifiers=False)
+    annotated = annotate_types(named, schema=schema, dialect="duckdb")
+    assert isinstance(annotated, exp.Query), "a file holds one select"
+    return annotated
+
+
+def columns(tree: exp.Query) -> dict[str, str]:
+    """Types of what a typed select returns, in order."""
+    return {
+        select.alias_or_name: select.type.sql("duckdb") if select.type else "unknown"
+        for select in tree.selects
+    }
