@@ -186,6 +186,11 @@ test-spark: export PYTHONPATH := tests:tests/engines
 test-spark: $(SPARK)/.ready  ## run the portable views on PostgreSQL, and on a Spark cluster over Delta on S3, beside DuckDB
 	$(SPARK)/bin/python tests/engines/views_check.py $(VIEWS_ON)
 
+.PHONY: bench-scale
+bench-scale: export PYTHONPATH := .:tests:tests/engines
+bench-scale: $(SPARK)/.ready  ## measure what a row takes in DuckDB, Delta and PostgreSQL: the figures of sql/SCALE.md
+	@$(SPARK)/bin/python tests/engines/scale.py
+
 # One environment, two stamps: the demo gets by without the developers' tools.
 # An install begins by taking all stamps away, so one that was interrupted leaves none of them, and
 # the next starts from nothing.

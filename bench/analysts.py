@@ -167,8 +167,11 @@ def main(completions: int, memory: str, keep: Path | None, only: tuple[str, ...]
     click.echo((table.markdown if markdown else table.aligned)(HEADER, rows, words=1))
 
 
-def make(path: Path, completions: int, memory: str) -> None:
-    """A warehouse of the program's tables and views, filled by `programs/warehouse.sql`, in order of time."""
+def make(path: Path, completions: int, memory: str, every: int = PLAIN) -> None:
+    """A warehouse of the program's tables and views, filled by `programs/warehouse.sql`, in order of time.
+
+    every  completions for each one with logprobs
+    """
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"set memory_limit = '{memory}'")
         connection.execute("set TimeZone = 'UTC'")
@@ -179,7 +182,7 @@ def make(path: Path, completions: int, memory: str) -> None:
             connection.unregister("empty")
         prices.load(connection)
         for statement in connection.extract_statements(PROGRAM.read_text(encoding="utf-8")):
-            connection.execute(_filled(statement.query, completions))
+            connection.execute(_filled(statement.query, completions, every))
         connection.execute("checkpoint")
 
 
@@ -193,8 +196,8 @@ def measured(connection: duckdb.DuckDBPyConnection, asked: Questions) -> tuple[s
     return asked.view, f"{one_day:.2f}", f"{everything:.2f}", f"{by_hand:.2f}", f"{ratio:.1f}"
 
 
-def _filled(sql: str, completions: int) -> str:
-    for name, value in (("completions", completions), ("tokens", TOKENS), ("every", PLAIN)):
+def _filled(sql: str, completions: int, every: int) -> str:
+    for name, value in (("completions", completions), ("tokens", TOKENS), ("every", every)):
         sql = sql.replace(f"${name}", str(value))
     return sql
 

@@ -40,7 +40,7 @@ def on_postgres(warehouse: duckdb.DuckDBPyConnection) -> Iterator[Select]:
         cursor = connection.cursor()
         cursor.execute("create schema chat; create schema marts; set timezone = 'UTC'")
         for table in _ALL:
-            _copy(warehouse, cursor, table)
+            copy_to_postgres(warehouse, cursor, table)
         for statement in portable.statements("postgres"):
             cursor.execute(statement)
 
@@ -51,7 +51,8 @@ def on_postgres(warehouse: duckdb.DuckDBPyConnection) -> Iterator[Select]:
         yield select
 
 
-def _copy(warehouse: duckdb.DuckDBPyConnection, cursor: Any, table: Table) -> None:
+def copy_to_postgres(warehouse: duckdb.DuckDBPyConnection, cursor: Any, table: Table) -> None:
+    """The table as it is in DuckDB, without keys."""
     columns = ", ".join(f"{each.name} {_POSTGRES.get(each.type, each.type)}" for each in table.columns)
     cursor.execute(f"create table chat.{table.name} ({columns})")
     values = ", ".join(
