@@ -1,5 +1,6 @@
 -- The views of answers, tool calls and tokens have as many of them as the tables.
 -- A view that loses or repeats an answer makes every rate and count built on it wrong, however right each row looks.
+-- engine: duckdb
 -- grain: relation, measure
 -- columns:
 --   relation  the view that was added up

@@ -1,5 +1,6 @@
 -- Prompts, threads and turns are each taken apart into the next without a loss, and have what chat.prompts has.
 -- A turn that is lost or counted twice makes every figure of its thread wrong, however right each row looks.
+-- engine: duckdb
 -- grain: relation, measure
 -- columns:
 --   relation  the view that was added up

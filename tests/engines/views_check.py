@@ -4,6 +4,7 @@ Prints the matrix: rows, and the seconds that the engine took. A row that differ
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from stored_completions import models, portable
 
 
 def main(names: list[str]) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.environ["TZ"] = "UTC"
     time.tzset()
     with TemporaryDirectory(prefix="views-") as folder, ExitStack() as stack:
