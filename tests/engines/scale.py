@@ -1,8 +1,8 @@
 """`python scale.py`: what a row takes, in bytes and CPU seconds: the figures that sql/SCALE.md reckons with.
 
 Two warehouses from `bench/programs/warehouse.sql`: plain completions, and completions with 200 tokens of logprobs
-and 4 alternatives each. Each is measured as a DuckDB file, as Delta tables and in PostgreSQL; CPU seconds are of
-this process, on one core, so that they add up whatever the number of cores.
+and 4 alternatives each. A table's bytes are those of a DuckDB file with nothing else, of a Delta table's files, and of
+PostgreSQL with the index of its key. Seconds are of one core.
 """
 
 import sys
@@ -24,12 +24,12 @@ from stored_completions import models, portable
 from stored_completions.tables import BY_NAME, REFERENCE_TABLES, Table
 
 PLAIN = 100_000
-WITH_LOGPROBS = 5_000
+WITH_LOGPROBS = 1_000
 TOKENS = analysts.TOKENS
 
 _LIGHT = ("completions", "choices", "tool_calls", "annotations", "usage", "metadata")
 _HEAVY = ("logprobs", "top_logprobs")
-_VIEWS = {
+_QUESTIONS = {
     "daily_usage, everything": "select sum(cost_usd), sum(total_tokens) from marts.daily_usage",
     "daily_usage, one day": f"select sum(cost_usd) from marts.daily_usage where created_date = date '{analysts.DAY}'",
     "completions_wide, everything": "select sum(cost_usd), sum(choice_count) from marts.completions_wide",
@@ -38,43 +38,38 @@ _CONFIDENCE = "select avg(perplexity), avg(mean_entropy) from marts.choice_confi
 
 
 def main() -> None:
-    with TemporaryDirectory(prefix="scale-") as folder:
-        plain, tokens = Path(folder, "plain.duckdb"), Path(folder, "tokens.duckdb")
-        analysts.make(plain, PLAIN, "2GB")
-        analysts.make(tokens, WITH_LOGPROBS, "2GB", every=1)
-        sizes, seconds = [], []
-        with (
-            _opened(plain) as warehouse,
-            postgres.serving() as where,
-            closing(psycopg2.connect(where)) as other,
-        ):
-            other.autocommit = True
-            cursor = other.cursor()
-            cursor.execute("create schema chat; create schema marts; set max_parallel_workers_per_gather = 0")
-            for name in _LIGHT:
-                sizes.append(_sizes(warehouse, Path(folder), name, PLAIN, cursor))
+    with (
+        TemporaryDirectory(prefix="scale-") as name,
+        postgres.serving() as where,
+        closing(psycopg2.connect(where)) as other,
+    ):
+        folder = Path(name)
+        other.autocommit = True
+        cursor = other.cursor()
+        cursor.execute("create schema chat; create schema marts; set max_parallel_workers_per_gather = 0")
+        with _made(folder / "plain.duckdb", PLAIN, every=PLAIN) as warehouse:
+            sizes = [_sizes(warehouse, folder, name, PLAIN, cursor) for name in _LIGHT]
             for each in REFERENCE_TABLES:
                 copy_to_postgres(warehouse, cursor, each)
             for statement in portable.statements("postgres"):
                 cursor.execute(statement)
             cursor.execute("analyze")
-            for name, sql in _VIEWS.items():
-                ours = _cpu(lambda sql=sql: warehouse.execute(sql).fetchall())
-                seconds.append((name, _per_million(ours, PLAIN), _per_million(_elapsed(cursor, sql), PLAIN)))
-        with _opened(tokens) as warehouse:
-            for name in _HEAVY:
-                sizes.append(_sizes(warehouse, Path(folder), name, WITH_LOGPROBS))
+            seconds = [_seconds(warehouse, cursor, question) for question in _QUESTIONS]
+        with _made(folder / "tokens.duckdb", WITH_LOGPROBS, every=1) as warehouse:
+            sizes += [_sizes(warehouse, folder, name, WITH_LOGPROBS, cursor) for name in _HEAVY]
             took = _cpu(lambda: warehouse.execute(_CONFIDENCE).fetchall())
             seconds.append(
                 ("choice_confidence, a million tokens", _per_million(took, WITH_LOGPROBS * TOKENS), "-")
             )
-    heads = ("table", "rows a completion", "DuckDB", "Delta", "PostgreSQL")
+    heads = ("bytes a row", "rows a completion", "DuckDB", "Delta", "PostgreSQL")
     print(table.markdown(heads, sizes, words=1))  # noqa: T201
-    print(table.markdown(("CPU s a million completions", "DuckDB", "PostgreSQL"), seconds, words=1))  # noqa: T201
+    heads = ("seconds a million completions", "DuckDB, CPU", "PostgreSQL, elapsed")
+    print(table.markdown(heads, seconds, words=1))  # noqa: T201
 
 
-def _opened(path: Path) -> Any:
+def _made(path: Path, completions: int, every: int) -> duckdb.DuckDBPyConnection:
     """One thread, so that CPU seconds are those of one core."""
+    analysts.make(path, completions, "2GB", every)
     warehouse = duckdb.connect(path)
     models.create_views(warehouse)
     warehouse.execute("set TimeZone = 'UTC'; set threads = 1; set memory_limit = '2GB'")
@@ -82,16 +77,22 @@ def _opened(path: Path) -> Any:
 
 
 def _sizes(
-    warehouse: duckdb.DuckDBPyConnection, folder: Path, name: str, completions: int, cursor: Any = None
+    warehouse: duckdb.DuckDBPyConnection, folder: Path, name: str, completions: int, cursor: Any
 ) -> tuple[str, ...]:
     """A table's rows for each completion, and bytes a row in each layout."""
-    rows = _one(warehouse, f"select count(*) from chat.{name}")
-    cells = [
-        f"{size / rows:.1f}"
-        for size in (_in_duckdb(warehouse, folder, name), _in_delta(warehouse, folder, name))
-    ]
-    cells.append(f"{_in_postgres(warehouse, cursor, BY_NAME[name]) / rows:.1f}" if cursor else "-")
-    return name, f"{rows / completions:.2f}", *cells
+    rows = int(warehouse.execute(f"select count(*) from chat.{name}").fetchall()[0][0])
+    sizes = (
+        _in_duckdb(warehouse, folder, name),
+        _in_delta(warehouse, folder, name),
+        _in_postgres(warehouse, cursor, BY_NAME[name]),
+    )
+    return name, f"{rows / completions:.2f}", *(f"{size / rows:.1f}" for size in sizes)
+
+
+def _seconds(warehouse: duckdb.DuckDBPyConnection, cursor: Any, question: str) -> tuple[str, ...]:
+    sql = _QUESTIONS[question]
+    ours = _cpu(lambda: warehouse.execute(sql).fetchall())
+    return question, _per_million(ours, PLAIN), _per_million(_elapsed(cursor, sql), PLAIN)
 
 
 def _in_duckdb(warehouse: duckdb.DuckDBPyConnection, folder: Path, name: str) -> int:
@@ -131,10 +132,6 @@ def _elapsed(cursor: Any, sql: str) -> float:
 
 def _per_million(seconds: float, count: int) -> str:
     return f"{seconds * 1_000_000 / count:.2f}"
-
-
-def _one(warehouse: duckdb.DuckDBPyConnection, sql: str) -> int:
-    return int(warehouse.execute(sql).fetchall()[0][0])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def postgres(node: exp.Expression) -> exp.Expression:
 
 
 def spark(node: exp.Expression) -> exp.Expression:
-    for rewrite in (_wide_sum, _finite_date, _java_replacement):
+    for rewrite in (_wide_sum, _finite_date, _java_replacement, _plain_with):
         node = rewrite(node)
     return node
 
@@ -58,4 +58,11 @@ def _java_replacement(node: exp.Expression) -> exp.Expression:
             expression=node.expression.copy(),
             replacement=exp.Literal.string(groups),
         )
+    return node
+
+
+def _plain_with(node: exp.Expression) -> exp.Expression:
+    """Spark never keeps what stands in a with, and has no words to ask for it or against it."""
+    if isinstance(node, exp.CTE) and node.args.get("materialized") is not None:
+        node.set("materialized", None)
     return node
