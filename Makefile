@@ -158,8 +158,9 @@ test-duckdb: $(VENV)/.dev $(DUCKDB15)/.ready $(DUCKDB14)/.ready  ## run storage,
 	done
 	$(DUCKDB15)/bin/python -m pytest $(addsuffix .py,$(ON_DUCKDB15))
 
-# The tools of sql/RECIPES.md.
+# The tools of sql/RECIPES.md; dbt asks for other versions than ours of what both need, and has its own environment.
 RECIPES := .engines/recipes
+DBT := .engines/dbt
 
 $(RECIPES)/.ready: tests/recipes/requirements.txt pyproject.toml constraints.txt
 	@$(require-python)
@@ -167,9 +168,16 @@ $(RECIPES)/.ready: tests/recipes/requirements.txt pyproject.toml constraints.txt
 	@$(RECIPES)/bin/python -m pip install --quiet --editable . --requirement $<
 	@touch $@
 
+$(DBT)/.ready: tests/recipes/dbt.txt
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(DBT)
+	@$(DBT)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 .PHONY: test-recipes
 test-recipes: export PYTHONPATH := .
-test-recipes: $(RECIPES)/.ready  ## run every block of sql/RECIPES.md with the tools it is for
+test-recipes: export DBT_FOLDER := $(abspath $(DBT))/bin
+test-recipes: $(RECIPES)/.ready $(DBT)/.ready  ## run every block of sql/RECIPES.md with the tools it is for
 	$(RECIPES)/bin/python -m pytest -o addopts= -o filterwarnings= --noconftest tests/recipes/recipes_check.py
 
 # PostgreSQL is the system's (Debian: apt-get install postgresql), and so is Java 17 or newer for Spark.

@@ -35,30 +35,30 @@
 with completion_costs as (
     select * from marts.completion_costs
 ),
--- some servers send {"name": "", "arguments": ""} for "no call"
-choices as not materialized (
+-- nearly every completion has choice 0 only: joined as it is, only the others are aggregated
+first_choices as (
     select
         choices.completion_id,
         choices.created_date,
-        choices.choice_index,
         choices.finish_reason,
+        -- some servers send {"name": "", "arguments": ""} for "no call"
         case when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1 end as function_call
     from chat.choices
+    where choices.choice_index = 0
 ),
--- nearly every completion has choice 0 only: joined as it is, only the others are aggregated
 other_choices as (
     select
         choices.completion_id,
         choices.created_date,
         count(*) as choice_count,
-        count(choices.function_call) as function_calls
-    from choices
+        count(case when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1 end) as function_calls
+    from chat.choices
     where choices.choice_index <> 0
     group by
         choices.completion_id,
         choices.created_date
 ),
-tool_calls as not materialized (
+tool_calls as (
     select
         tool_calls.completion_id,
         tool_calls.created_date,
@@ -72,15 +72,19 @@ undated_choices as (
     select
         choices.completion_id,
         count(*) as choice_count,
-        count(choices.function_call) as function_calls,
+        count(case when choices.function_call_name <> '' or choices.function_call_arguments <> '' then 1 end) as function_calls,
         min(case when choices.choice_index = 0 then choices.finish_reason end) as finish_reason
-    from choices
+    from chat.choices
     where choices.created_date is null
     group by choices.completion_id
 ),
 undated_tool_calls as (
-    select * from tool_calls
+    select
+        tool_calls.completion_id,
+        count(*) as tool_call_count
+    from chat.tool_calls
     where tool_calls.created_date is null
+    group by tool_calls.completion_id
 )
 -- joined by day too, so that a filter on created_date reaches every table, and apart where there is no day
 select
@@ -117,10 +121,9 @@ select
     completion_costs.unpriced_reason,
     completion_costs.deleted_at
 from completion_costs
-left join choices as first_choices
+left join first_choices
     on first_choices.completion_id = completion_costs.completion_id
     and first_choices.created_date = completion_costs.created_date
-    and first_choices.choice_index = 0
 left join other_choices
     on other_choices.completion_id = completion_costs.completion_id
     and other_choices.created_date = completion_costs.created_date

@@ -50,7 +50,9 @@ def served(folder: Path, block: str, seconds: int = 120) -> str:
 
 
 def environment() -> dict[str, str]:
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    """Ours, with the tools of `make test-recipes` on the path."""
+    folders = (str(Path(sys.executable).parent), os.environ["DBT_FOLDER"], os.environ["PATH"])
+    path = os.pathsep.join(folders)
     return dict(os.environ) | {"PATH": path, "DO_NOT_TRACK": "1", "RUNTIME__DLTHUB_TELEMETRY": "false"}
 
 
