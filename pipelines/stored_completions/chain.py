@@ -27,6 +27,7 @@ _MOST_SETBACKS = 12
 _PAGE_BYTES = 16_000_000
 _MOST_BYTES = 3 * _PAGE_BYTES
 _SMALLEST_PAGE = 2
+_MOST_REPEATED = 8  # an eighth of a page
 
 Order = Literal["asc", "desc"]
 _FIRST = {"asc": "oldest", "desc": "newest"}
@@ -153,11 +154,24 @@ class Chain:
         elif not page or has_more is False or (has_more is None and not is_full):
             self.request = None
         else:
+            if has_more:
+                self._fit_seconds(places)
             self._go_on(page, places, is_full)
         return fresh
 
     def cursor_gone(self) -> None:
-        """The server does not know the cursor any more: steps back, further each time, at last to the start."""
+        """The server does not know the cursor any more: steps back, further each time, at last to the start.
+
+        Where it was asked for a larger page than ever before, that may be what it refuses: it is asked
+        for a smaller one first.
+        """
+        if (
+            self.request
+            and self.request.limit > max(self._largest_worked, SMALLEST_CEILING)
+            and self._largest_worked
+        ):
+            self._lower_ceiling()
+            return
         self._setbacks += 1
         if self._anchor is None or self._setbacks > _MOST_SETBACKS:
             raise NoProgress(
@@ -175,19 +189,27 @@ class Chain:
         self._will_repeat = True
         self.request = self._ask(self._page_size)
 
+    def skip_to(self, place: Mark) -> None:
+        """Goes on after a mark further on: nobody asks for what is between."""
+        self._anchor = self._mirrored(place)
+        self.request = self._ask(self._page_size)
+
     def limit_refused(self, refusal: LimitTooLarge) -> None:
         """The page size was too large: falls back to the largest that worked, at least 20."""
         assert self.request is not None
-        self._ceiling = max(self._largest_worked, SMALLEST_CEILING)
-        if self.request.limit <= self._ceiling:
+        if self.request.limit <= max(self._largest_worked, SMALLEST_CEILING):
             raise refusal
-        self._page_size = min(self._page_size, self._ceiling)
-        self.request = self._ask(self._ceiling)
+        self._lower_ceiling()
 
     def page_too_heavy(self) -> None:
         """The page was not read whole: asks for an eighth of it. A second that needs a larger page gets one."""
         self._page_size = max(_SMALLEST_PAGE, self._page_size // 8)
         self.request = self._ask(self._page_size)
+
+    def _lower_ceiling(self) -> None:
+        self._ceiling = max(self._largest_worked, SMALLEST_CEILING)
+        self._page_size = min(self._page_size, self._ceiling)
+        self.request = self._ask(self._ceiling)
 
     def _before_bound(self, fresh: list[int], places: list[int], bound: int) -> list[int]:
         """Leaves out what another chain has taken; of a page out of order nobody knows, so that it repeats."""
@@ -198,7 +220,8 @@ class Chain:
 
     def _go_on(self, page: Sequence[Listed], places: list[int], is_full: bool) -> None:
         """Chooses the next page when there is more: past this second, or more of it."""
-        if _is_falling(places):
+        may_double = is_full and self.request is not None and self.request.limit < self._ceiling
+        if _is_falling(places) and not (may_double and _may_be_a_straggler(places)):
             raise NoProgress(
                 f"The server does not list {_FIRST[self.order]} first although it was asked to "
                 f"(order={self.order}), so nobody can say when a walk has seen everything. A proxy may be dropping "
@@ -209,7 +232,7 @@ class Chain:
         if over and (self._anchor is None or over.created > self._anchor.created):
             self._advance(over)
             self.request = self._ask(self._page_size)
-        elif is_full and self.request and self.request.limit < self._ceiling:
+        elif may_double and self.request:
             self.request = self._ask(min(self.request.limit * 2, self._ceiling))
         else:
             self._cross(page, places)
@@ -297,6 +320,13 @@ class Chain:
         elif size * 4 < _PAGE_BYTES:
             self._page_size = min(self._page_size * 2, self._largest_page, self._ceiling)
 
+    def _fit_seconds(self, places: list[int]) -> None:
+        """Asks for larger pages where a second fills much of one, since it is read again by the next."""
+        repeated = sum(place == places[-1] for place in places)
+        is_much = repeated > 1 and repeated * _MOST_REPEATED > len(places)
+        if is_much and len(places) == self._page_size == self._largest_page:
+            self._page_size = self._largest_page = min(self._largest_page * 2, self._ceiling)
+
     def _ask(self, limit: int) -> Request:
         may_shrink = limit == self._page_size > _SMALLEST_PAGE
         most_bytes = _MOST_BYTES if may_shrink else None
@@ -318,6 +348,12 @@ def _is_past(places: Sequence[int], bound: int) -> bool:
 
 def _is_in_order(places: Sequence[int]) -> bool:
     return all(earlier <= later for earlier, later in pairwise(places))
+
+
+def _may_be_a_straggler(places: Sequence[int]) -> bool:
+    """Whether it is one row out of order among those of one second, or two seconds the wrong way round: a larger
+    page will tell."""
+    return sum(later < earlier for earlier, later in pairwise(places)) == 1
 
 
 def _is_falling(places: Sequence[int]) -> bool:

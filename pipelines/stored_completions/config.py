@@ -83,7 +83,7 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
             page_size=whole("page_size", values.get("page_size", 100)),
             short=short,
             long=long,
-            long_every=long,
+            long_every=min(long, Pace.long_every),
         ),
         query=Filter(values.text("model"), pairs(values.get("metadata", {}))),
         publish_min_interval=duration("publish_min_interval", values.get("publish_min_interval", 0)),

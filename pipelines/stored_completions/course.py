@@ -58,7 +58,7 @@ class Course:
         self._walk: Walk | None = None
         self._pages = 0
         self._cursor = replace(cursor, backfill=None)
-        self._trail = Trail(cursor.trail)
+        self._trail = Trail(cursor.trail, kept=cursor.settled.starts)
         self._past = Past(_whole(since) if self._is_first else cursor.backfill, pace.page_size)
         if since is not None:
             self._past.extend(since)
@@ -92,7 +92,7 @@ class Course:
         cursor = self._walk.cursor
         if self._past.is_read:
             return replace(cursor, backfill=self._past.state)
-        trail = Trail(self._trail.marks())
+        trail = Trail(self._trail.marks(), kept=cursor.settled.starts)
         trail.add(list(cursor.trail), self._time())
         return replace(cursor, trail=trail.marks(), backfill=self._past.state)
 
@@ -187,6 +187,7 @@ class Course:
         self._cursor = walk.cursor
         if self._past.is_read:
             self._trail = Trail()
+        self._trail.kept = walk.cursor.settled.starts
         self._trail.add(list(walk.cursor.trail), self._time())
         self._incomplete += walk.incomplete
         self._walked_at = self._time()
@@ -256,7 +257,7 @@ class Course:
         if self._date is None and newest is not None:
             base = min(base, newest)
         settled = Settled(base - self._pace.short - 1, base - self._pace.long - 1)
-        self._cursor = replace(self._cursor, settled=settled, long_at=base, newest=newest)
+        self._cursor = replace(self._cursor, settled=settled, long_at=base, long_to=base, newest=newest)
 
 
 def _whole(since: int | None) -> Backfill:

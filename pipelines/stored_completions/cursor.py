@@ -22,6 +22,11 @@ class Settled:
     short: int | None = None
     long: int | None = None
 
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """The next walk of each look-back begins after the last row before one of these seconds."""
+        return tuple(at + 1 for at in (self.short, self.long) if at is not None)
+
     def is_behind(self, other: "Settled") -> bool:
         """Whether `other` takes more of the past as complete, in either look-back."""
         mine, theirs = [
@@ -35,7 +40,8 @@ class Cursor:
     """The state of one base URL, source and filter.
 
     `started_at` is the server's time at the start of the walk under way, None between walks;
-    `is_long` says which look-back that walk covers; `long_at` is when the last long one started.
+    `is_long` says which look-back that walk covers; `long_at` is when the last long one started, and
+    `long_to` up to where it read for sure before it left something to the next one.
     `newest` is the newest `created` known that is not in the future. `backfill` is what of the past
     was not read, or not wanted; None: everything was.
     """
@@ -45,6 +51,7 @@ class Cursor:
     started_at: int | None = None
     is_long: bool = True
     long_at: int | None = None
+    long_to: int | None = None
     newest: int | None = None
     trail: tuple[Mark, ...] = field(default=())
     backfill: Backfill | None = None
@@ -60,7 +67,12 @@ class Cursor:
         return {
             "position": position,
             "settled": {"short": self.settled.short, "long": self.settled.long},
-            "walk": {"started_at": self.started_at, "is_long": self.is_long, "long_at": self.long_at},
+            "walk": {
+                "started_at": self.started_at,
+                "is_long": self.is_long,
+                "long_at": self.long_at,
+                "long_to": self.long_to,
+            },
             "newest": self.newest,
             "trail": [[mark.created, mark.id] for mark in self.trail],
             **backfill,

@@ -16,16 +16,22 @@ class Mark:
 
 
 class Trail:
-    """Marks in order of time, thinned with age: one per 15 seconds, or per `share` of its age."""
+    """Marks in order of time, thinned with age: one per 15 seconds, or per `share` of its age.
 
-    def __init__(self, marks: tuple[Mark, ...] = (), share: float = 0.1) -> None:
+    The last mark before each second of `kept` is never thinned out: something is to begin there.
+    """
+
+    def __init__(self, marks: tuple[Mark, ...] = (), share: float = 0.1, kept: tuple[int, ...] = ()) -> None:
         self._marks = sorted(marks)
         self._share = share
+        self.kept = kept
 
     def add(self, marks: list[Mark], now: int) -> None:
         """Adds marks of one page, and thins the whole."""
         merged = {mark.created: mark for mark in (*self._marks, *marks)}
-        self._marks = _thinned([merged[created] for created in sorted(merged)], now, self._share)
+        self._marks = [merged[created] for created in sorted(merged)]
+        kept = {mark for second in self.kept if (mark := self.before(second))}
+        self._marks = _thinned(self._marks, now, self._share, kept)
 
     def drop(self, id_: str) -> None:
         """Forgets a row that the server no longer knows."""
@@ -40,12 +46,12 @@ class Trail:
         return tuple(self._marks)
 
 
-def _thinned(marks: list[Mark], now: int, share: float) -> list[Mark]:
-    """The first and the newest three marks, and between them as many as their age allows."""
+def _thinned(marks: list[Mark], now: int, share: float, wanted: set[Mark]) -> list[Mark]:
+    """The first and the newest three marks, those that are wanted, and between them as many as their age allows."""
     kept = marks[: -_NEWEST_KEPT - 1 : -1]
     for mark in reversed(marks[:-_NEWEST_KEPT]):
         age = max(0, now - mark.created)
-        if kept[-1].created - mark.created >= max(_SPACING_SECONDS, age * share):
+        if mark in wanted or kept[-1].created - mark.created >= max(_SPACING_SECONDS, age * share):
             kept.append(mark)
     if marks and kept[-1] != marks[0]:
         kept.append(marks[0])
