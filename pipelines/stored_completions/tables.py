@@ -268,7 +268,7 @@ rows_seen         bigint     completions listed to it
 rows_new          bigint     completions the warehouse did not have
 rows_changed      bigint     completions that differed from the warehouse's
 rows_late         bigint     new ones that were stored behind the cursor
-latest_seconds    bigint     how far behind the newest completion known the latest of them was created; NULL: none was late
+latest_seconds    bigint     how late the latest of them came at least; NULL: none was late
 lookback_seconds  bigint     the long look-back: how late a completion may be and is still found
 rows_quarantined  bigint     objects set aside in quarantine
 messages_synced   bigint     completions whose input messages were read, none and no longer there included
