@@ -36,7 +36,8 @@ brought something: an open connection keeps the old state, a new one sees the ne
   refusal that no field told of are NULL; sums leave them out, and a column beside them says how many.
 - Completions that the API no longer lists stay, with `deleted_at`: they were billed.
 - Views are DuckDB's SQL, which MotherDuck and DuckLake run as it is. Those marked "Also on PostgreSQL and Spark" run
-  there in translation and give the same rows (`make test-spark` compares them).
+  there in translation and give the same rows (`make test-spark` compares them); [SCALE.md](SCALE.md) says what is for how
+  much.
 
 The same texts stand in the file: `select comment from duckdb_columns() where table_name = 'choices'`, and
 `duckdb_tables()`, `duckdb_views()`. Answers below are those of a demo account of 2,000 invented completions whose
