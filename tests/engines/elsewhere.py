@@ -83,6 +83,7 @@ def on_spark(warehouse: duckdb.DuckDBPyConnection) -> Iterator[Select]:
                 session.sql(f"cache lazy table chat.{table.name}")
             for statement in portable.statements("spark"):
                 session.sql(statement)
+            session.sql("cache lazy table marts.completion_costs")
             yield lambda sql: [tuple(row) for row in session.sql(sql).collect()]
 
 

@@ -74,6 +74,7 @@ def _daemon(folder: Path, name: str, *arguments: str) -> Iterator[None]:
 
 
 def _settings(folder: str) -> dict[str, str]:
+    """For small tables: compiling a plan and adapting it would cost more than to run it."""
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -82,6 +83,9 @@ def _settings(folder: str) -> dict[str, str]:
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.shuffle.partitions": str(WORKERS),
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
