@@ -158,6 +158,22 @@ test-duckdb: $(VENV)/.dev $(DUCKDB15)/.ready $(DUCKDB14)/.ready  ## run storage,
 	done
 	$(DUCKDB15)/bin/python -m pytest $(addsuffix .py,$(ON_DUCKDB15))
 
+# The engines that a warehouse can be shipped to: their clients are extras, their servers are started on loopback.
+DESTINATIONS := .engines/destinations
+
+$(DESTINATIONS)/.ready: tests/destinations/requirements.txt pyproject.toml constraints.txt
+	@$(require-python)
+	@"$(PYTHON)" -m venv --clear $(DESTINATIONS)
+	@$(DESTINATIONS)/bin/python -m pip install --quiet --editable '.[dev]' --requirement $<
+	@touch $@
+
+.PHONY: test-engines
+test-engines: export PYTHONPATH := tests:tests/destinations
+test-engines: $(DESTINATIONS)/.ready  ## ship warehouses to PostgreSQL, which is started here, and hold every row against DuckDB's
+	@command -v postgres > /dev/null || ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || \
+	    { apt-get update -qq && apt-get install -qq -y postgresql > /dev/null; }
+	$(DESTINATIONS)/bin/python -m pytest -o filterwarnings=default tests/destinations/destinations_check.py
+
 # The tools of sql/RECIPES.md; dbt asks for other versions than ours of what both need, and has its own environment.
 RECIPES := .engines/recipes
 DBT := .engines/dbt
@@ -215,8 +231,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 # As variables and not as -c, because these also reach the environment that pip builds the project in:
 # pip reads the first there up to 25.2, and the second from then on.
-$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready: export PIP_CONSTRAINT := constraints.txt
-$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready $(DESTINATIONS)/.ready: export PIP_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready $(DESTINATIONS)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
 
 define install
 $(require-python); \

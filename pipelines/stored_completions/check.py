@@ -14,6 +14,8 @@ from stored_completions.billing.reports import COSTS, USAGE
 from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.content import record as policies
+from stored_completions.destinations.kinds import Target
+from stored_completions.destinations.looking import look
 from stored_completions.errors import (
     NotFound,
     StoredCompletionsError,
@@ -59,6 +61,9 @@ def check(settings: Settings, path: Path, say: Callable[[str], None] = lambda _:
             yield _guarded("bill", partial(_bill, client))
     yield _guarded("warehouse", lambda: _warehouse(files, settings))
     yield _guarded("lock", lambda: _lock(files))
+    chosen = settings.destination
+    if chosen is not None:
+        yield _guarded("destination", partial(_destination, files, chosen))
 
 
 def _said(settings: Settings) -> str:
@@ -132,6 +137,13 @@ def _warehouse(files: Files, settings: Settings) -> str:
         keys.check(connection, settings.content_key)
     _check_binding(files, settings, bound)
     return f"{files.published} holds {rows:,} completions, {free:,.1f} GB are free"
+
+
+def _destination(files: Files, chosen: Target) -> str:
+    if not files.published.exists():
+        return look(chosen, None).sentence()
+    with reading(files.published) as connection:
+        return look(chosen, connection).sentence()
 
 
 def _free_gigabytes(files: Files) -> float:

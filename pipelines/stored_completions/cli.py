@@ -21,6 +21,7 @@ from stored_completions.commands.export import export
 from stored_completions.commands.options import (
     Commands,
     billing_options,
+    destination_option,
     sandbox_options,
     source_options,
     until_closed,
@@ -149,6 +150,7 @@ def _account(now: int | None, *, ndjson: str | None, completions: int, **kinds: 
 @cli.command(short_help="Key, endpoint, permissions, warehouse: what is wrong?")
 @source_options
 @billing_options
+@destination_option
 @warehouse_option
 def check(warehouse: Path, **flags: Any) -> None:
     """Look at settings, key, endpoint, permissions and warehouse, and write nothing.
@@ -180,8 +182,9 @@ cli.add_command(sync)
     help="Exit 3 unless a sync ended well within this time, e.g. 90m, 2h or 1d.  [default: any age]",
 )
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object, times in ISO 8601.")
+@destination_option
 @warehouse_option
-def status(warehouse: Path, max_age: str | None, as_json: bool) -> None:
+def status(warehouse: Path, max_age: str | None, as_json: bool, destination: str | None) -> None:
     """Say how fresh and how full the warehouse is, and how the last runs went. Writes nothing.
 
     \b
@@ -190,12 +193,13 @@ def status(warehouse: Path, max_age: str | None, as_json: bool) -> None:
     """
     from rich.console import Console
 
+    from stored_completions.config import destination as configured
     from stored_completions.status import check_age, show
     from stored_completions.status import status as read
     from stored_completions.values import duration
 
     most = None if max_age is None else duration("--max-age", max_age)
-    found = read(warehouse)
+    found = read(warehouse, destination=configured({"destination": destination}, os.environ, Path.cwd()))
     with until_closed():
         if as_json:
             click.echo(json.dumps(found.as_json()))

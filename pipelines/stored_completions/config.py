@@ -11,6 +11,7 @@ from stored_completions.client import Endpoint, Patience
 from stored_completions.configuration import Configuration
 from stored_completions.content.policy import KEPT, Policy, policy
 from stored_completions.deletions import DELETION_LIMIT
+from stored_completions.destinations.kinds import Target, chosen
 from stored_completions.errors import UsageError
 from stored_completions.messages.asking import Asking
 from stored_completions.reader import Filter
@@ -38,6 +39,7 @@ class Settings:
     deletion_limit: float = DELETION_LIMIT
     messages: Asking | None = None
     requests_per_second: float | None = None
+    destination: Target | None = None
     content_key: str | None = field(default=None, repr=False)
 
 
@@ -98,8 +100,18 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
         deletion_limit=share("deletion_limit", values.get("deletion_limit", DELETION_LIMIT)),
         messages=_asking(values),
         requests_per_second=_rate(values),
+        destination=_destination(values),
         content_key=values.text("content_key"),
     )
+
+
+def destination(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> Target | None:
+    """The destination alone, for what needs no account."""
+    return _destination(Configuration(flags, environ, folder))
+
+
+def _destination(values: Configuration) -> Target | None:
+    return chosen(values.text("destination"), values.text("dataset"))
 
 
 def _asking(values: Configuration) -> Asking | None:

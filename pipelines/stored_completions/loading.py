@@ -79,12 +79,13 @@ class Loading:
 
 def warm_up() -> Thread:
     """Imports dlt meanwhile: while one waits for the server, it costs no time."""
-    thread = Thread(target=_dlt, name="import dlt")
+    thread = Thread(target=imported_dlt, name="import dlt")
     thread.start()
     return thread
 
 
-def _dlt() -> Any:
+def imported_dlt() -> Any:
+    """dlt itself, set up as a sync needs it."""
     for name, value in _DLT.items():
         os.environ.setdefault(name, value)
     import dlt
@@ -95,11 +96,11 @@ def _dlt() -> Any:
 
 
 def _pipeline(connection: duckdb.DuckDBPyConnection, files: Files) -> Any:
-    dlt = _dlt()
-    return dlt.pipeline(
+    own = imported_dlt()
+    return own.pipeline(
         store.PIPELINE,
         pipelines_dir=str(files.dlt),
-        destination=dlt.destinations.duckdb(credentials=connection),
+        destination=own.destinations.duckdb(credentials=connection),
         dataset_name="chat",
     )
 

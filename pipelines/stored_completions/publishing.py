@@ -59,7 +59,7 @@ def prepare(files: Files) -> Prepared:
         files.unpublished.unlink(missing_ok=True)
         return Prepared()
     copy = _copy_of_published(files)
-    kept = _keep_aside(files)
+    kept = keep_aside(files)
     _begin_from(files, copy)
     what = (
         "is gone: started over" if copy is None else "is another copy: continued from where that one stands"
@@ -178,7 +178,7 @@ def _set_aside_damaged_copy(files: Files) -> Prepared:
     return Prepared(f"{files.published} was damaged and is set aside as {kept}: published anew.")
 
 
-def _keep_aside(files: Files) -> Path:
+def keep_aside(files: Files) -> Path:
     """Takes the working file out of the way; the API may no longer have all that is in it."""
     stamp = generation(files.working) or "unpublished"
     if files.was_cut() or wal(files.working).exists():

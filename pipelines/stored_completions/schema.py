@@ -10,7 +10,7 @@ import duckdb
 
 from stored_completions.tables import BOOKKEEPING, COMPLETIONS, REFERENCE_TABLES, TABLES, Column, Table
 
-_SQL = {
+SQL_TYPES = {
     "text": "varchar",
     "json": "varchar",
     "bigint": "bigint",
@@ -22,6 +22,13 @@ _SQL = {
     "date": "date",
     "binary": "blob",
 }
+_DLT = (
+    "create table if not exists chat._dlt_loads (load_id varchar not null, schema_name varchar,"
+    " status bigint not null, inserted_at timestamp with time zone not null, schema_version_hash varchar)",
+    "create table if not exists chat._dlt_pipeline_state (version bigint not null, engine_version bigint not null,"
+    " pipeline_name varchar not null, state varchar not null, created_at timestamp with time zone not null,"
+    " version_hash varchar, _dlt_load_id varchar not null, _dlt_id varchar not null)",
+)
 _OURS = (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING)
 
 
@@ -43,6 +50,17 @@ def renew(connection: duckdb.DuckDBPyConnection) -> None:
         else:
             for column in columns:
                 connection.execute(f"alter table chat.{table.name} add column {_column(column)}")
+
+
+def create_missing(connection: duckdb.DuckDBPyConnection) -> None:
+    """Makes every table that is not there, as the loader would, and those in which dlt notes what it loaded."""
+    there = _there(connection)
+    for table in _OURS:
+        if table.name not in there:
+            columns = ", ".join(_defined(table, column) for column in table.columns)
+            connection.execute(f"create table chat.{table.name} ({columns})")
+    for statement in _DLT:
+        connection.execute(statement)
 
 
 def _missing(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Sequence[Column]]:
@@ -73,4 +91,4 @@ def _defined(table: Table, column: Column) -> str:
 
 
 def _column(column: Column) -> str:
-    return f'"{column.name}" {_SQL[column.type]}'
+    return f'"{column.name}" {SQL_TYPES[column.type]}'

@@ -21,6 +21,8 @@ from stored_completions.client import Endpoint
 from stored_completions.content import record as policies
 from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
+from stored_completions.destinations.shipping import Shipping
+from stored_completions.errors import StoredCompletionsError
 from stored_completions.interim import Interim
 from stored_completions.loading import Loading, warm_up
 from stored_completions.messages import keys
@@ -64,8 +66,10 @@ class Session:
         change_policy: bool = False,
         content_key: str | None = None,
         interim: Interim | None = None,
+        shipping: Shipping | None = None,
     ) -> None:
-        """`publish_min_interval` in seconds; `change_policy` lets `policy` keep more than the recorded one;
+        """`shipping` is to the destination that is kept equal to the warehouse, None where there is no other;
+        `publish_min_interval` in seconds; `change_policy` lets `policy` keep more than the recorded one;
         without a `content_key` the warehouse makes a key of its own for hashes."""
         self.files = files
         self.turn = Lock()
@@ -81,6 +85,7 @@ class Session:
         self.policy = policy
         self._change_policy = change_policy
         self._content_key = content_key
+        self._shipping = shipping
         self._hashes: Hashes | None = None
         self._reading: duckdb.DuckDBPyConnection | None = None
         self._loading: Loading | None = None
@@ -96,6 +101,8 @@ class Session:
             self.notes = journal.Notes()
         if self.files.was_cut():
             self._recover()
+        if self._shipping is not None and self._shipping.follow():
+            self.notes = journal.Notes()
         if self.files.working.exists():
             self._reading = self._opened()
         self.store = Store(self._reading)
@@ -177,6 +184,8 @@ class Session:
             self._keep_cursors(ended, self._state.basis)
         if self._must_publish():
             self._publish()
+        elif self._must_ship():
+            self._ship_or_raise()
         for run in ended:
             run.report.published = self._has_published
             run.report.is_behind = self.files.unpublished.exists()
@@ -213,7 +222,7 @@ class Session:
 
     def _must_publish(self) -> bool:
         """Whether the copy that analysts open is behind, or was written to, and old enough to be replaced."""
-        is_behind = self.files.unpublished.exists() or self._is_outdated()
+        is_behind = self.files.unpublished.exists() or self._is_outdated() or self._must_ship()
         if not is_behind and not forced.was_written(self.files):
             return False
         last = warehouse.published_at(self.store.connection) if self.store.connection else None
@@ -242,8 +251,41 @@ class Session:
             self._watcher.say(sentence)
         coverage.refresh(connection, self._cursors())
         rollup.refresh(connection)
+        unshipped = self._ship(connection)
         publish(self.files, connection)
         self._has_published = True
+        if unshipped is not None:
+            raise unshipped
+
+    def _must_ship(self) -> bool:
+        """Whether something is here that the destination does not have."""
+        connection = self.store.connection
+        return (
+            self._shipping is not None
+            and connection is not None
+            and not self.store.is_empty
+            and self._shipping.is_behind(connection)
+        )
+
+    def _ship_or_raise(self) -> None:
+        failure = self._ship(self.write().connection)
+        if failure is not None:
+            raise failure
+
+    def _ship(self, connection: duckdb.DuckDBPyConnection) -> StoredCompletionsError | None:
+        """Brings the destination what changed; what kept it from that is to be raised once analysts here have theirs."""
+        if self._shipping is None:
+            return None
+        try:
+            shipped = self._shipping.ship(connection)
+        except StoredCompletionsError as error:
+            return error
+        if shipped.completions:
+            self._watcher.say(
+                f"{shipped.completions:,} completion{'' if shipped.completions == 1 else 's'} shipped to "
+                f"{self._shipping.place}."
+            )
+        return None
 
     def _check_policy(self) -> None:
         """Raises UsageError unless the sync may store what it is told to; says it when that is new."""

@@ -15,7 +15,9 @@ from rich.console import Console
 from stored_completions import advice, forced, journal, query, relisting, warehouse
 from stored_completions.content import record as policies
 from stored_completions.cursor import Cursor
-from stored_completions.errors import Unmet, WarehouseError
+from stored_completions.destinations.kinds import Target
+from stored_completions.destinations.looking import look
+from stored_completions.errors import StoredCompletionsError, Unmet, WarehouseError
 from stored_completions.reader import Filter, cursor_key
 from stored_completions.run_report import TO_THE_END
 from stored_completions.store import Store
@@ -64,13 +66,14 @@ class Status:
     messages: dict[str, int]
     unfinished: list[str]
     warnings: list[str]
+    destination: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def status(path: Path, now: datetime | None = None) -> Status:
-    """Reads the published copy and the notes beside it; changes nothing."""
+def status(path: Path, now: datetime | None = None, destination: Target | None = None) -> Status:
+    """Reads the published copy, the notes beside it, and what `destination` says of itself; changes nothing."""
     files = Files(path.absolute())
     with query.reading(path) as connection:
         published_at = warehouse.published_at(connection)
@@ -101,6 +104,7 @@ def status(path: Path, now: datetime | None = None) -> Status:
             messages=_messages(connection, runs),
             unfinished=[*_unfinished(files), *_relistings(connection)],
             warnings=advice.warnings(runs, [source["source"] for source in sources], at),
+            destination=_destination(connection, destination) if destination else None,
         )
 
 
@@ -150,10 +154,21 @@ def _lines(found: Status) -> Iterator[tuple[str, str]]:
     for cursor in found.cursors:
         yield _cursor_line(cursor, len(found.freshness) > 1)
     yield from _bill_lines(found.bills)
+    if found.destination:
+        yield "destination", found.destination["sentence"]
     for sentence in found.unfinished:
         yield "unfinished", sentence
     for sentence in found.warnings:
         yield "warning", sentence
+
+
+def _destination(connection: duckdb.DuckDBPyConnection, chosen: Target) -> dict[str, Any]:
+    """Where it stands, and the sentence for people; only that when it cannot be asked."""
+    try:
+        found = look(chosen, connection)
+    except StoredCompletionsError as error:
+        return {"sentence": str(error)}
+    return found.as_json() | {"sentence": found.sentence()}
 
 
 def _bill_lines(bills: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

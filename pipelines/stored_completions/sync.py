@@ -23,6 +23,8 @@ from stored_completions.config import Settings
 from stored_completions.content.policy import Policy
 from stored_completions.course import Course
 from stored_completions.cursor import Cursor
+from stored_completions.destinations.kinds import Target
+from stored_completions.destinations.shipping import shipping_to
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
 from stored_completions.full import FullRelist
 from stored_completions.interim import Interim
@@ -95,7 +97,7 @@ def sync_all(
     files = Files(path.absolute())
     policy = _one_policy(accounts)
     heard, wish = watcher or Quiet(), stop or Stop()
-    with warehouse.locked(files):
+    with warehouse.locked(files), shipping_to(_one_destination(accounts), files, heard.say) as shipping:
         first = accounts[0]
         prices = price_overrides.read(first.prices) if first.prices else price_overrides.NONE
         interval = first.publish_min_interval
@@ -109,6 +111,7 @@ def sync_all(
             change_policy=change_policy,
             content_key=first.content_key,
             interim=Interim((bounds or Bounds()).seconds),
+            shipping=shipping,
         )
         shared = (bounds or Bounds()).shared_by(len(accounts))
         watchers = side_by_side(heard, [each.source for each in accounts])
@@ -133,6 +136,17 @@ def _one_policy(accounts: Sequence[Settings]) -> Policy:
             "for all, or sync them into a file each, with --warehouse."
         )
     return policy
+
+
+def _one_destination(accounts: Sequence[Settings]) -> Target | None:
+    """Where the warehouse is kept as well: in one place, or nowhere else."""
+    destination = accounts[0].destination
+    if any(each.destination != destination for each in accounts):
+        raise UsageError(
+            "The sources have different destinations, but one warehouse is kept equal to one: set the same for all, or "
+            "sync them into a file each, with --warehouse."
+        )
+    return destination
 
 
 def _carry_out(session: Session, runs: "Sequence[_Run]") -> None:

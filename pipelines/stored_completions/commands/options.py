@@ -89,6 +89,15 @@ def warehouse_option(command: Command) -> Command:
     )(command)
 
 
+def destination_option(command: Command) -> Command:
+    return click.option(
+        "--destination",
+        metavar="NAME",
+        help="Where the warehouse is kept as well, by dlt's name: postgres. Its settings are dlt's.  "
+        "[default: duckdb, the file alone]",
+    )(command)
+
+
 def source_options(command: Command) -> Command:
     """Where to read from. There is no flag for the key: it would stand in every list of processes."""
     options = (

@@ -1,6 +1,7 @@
 """`purge`: what is to be erased, asked back once, and what came of it."""
 
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stored_completions.commands.options import warehouse_option
+from stored_completions.commands.options import destination_option, warehouse_option
 from stored_completions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,9 +27,16 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only say what would be erased.  [default: no]")
 @click.option("--yes", is_flag=True, help="Do not ask back.  [default: ask on a terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Say what was erased as one JSON object on stdout.")
+@destination_option
 @warehouse_option
 def purge(
-    warehouse: Path, ids: tuple[str, ...], older_than: str | None, dry_run: bool, yes: bool, as_json: bool
+    warehouse: Path,
+    ids: tuple[str, ...],
+    older_than: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    destination: str | None,
 ) -> None:
     """Erase the content of completions from the warehouse and from everything beside it, for good.
 
@@ -47,6 +55,7 @@ def purge(
       stored-completions query --format csv "select completion_id from metadata where value = 'acme'" > acme.csv
       stored-completions purge --dry-run - < acme.csv
     """
+    from stored_completions.config import destination as configured
     from stored_completions.content.purging import look
     from stored_completions.content.purging import purge as run
 
@@ -57,7 +66,12 @@ def purge(
         return
     if not yes:
         _confirm(found)
-    done = run(warehouse, which, say=lambda sentence: click.echo(sentence, err=True))
+    done = run(
+        warehouse,
+        which,
+        say=lambda sentence: click.echo(sentence, err=True),
+        destination=configured({"destination": destination}, os.environ, Path.cwd()),
+    )
     if as_json:
         click.echo(json.dumps(done.as_json()))
         return

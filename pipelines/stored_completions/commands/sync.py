@@ -13,6 +13,7 @@ import click
 from stored_completions.commands.options import (
     billing_options,
     content_options,
+    destination_option,
     source_options,
     warehouse_option,
 )
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="json: everything on stderr is one JSON object a line, for a log collector; progress is logged too.",
 )
+@destination_option
 @warehouse_option
 def sync(
     warehouse: Path,

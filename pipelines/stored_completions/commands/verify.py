@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stored_completions.commands.options import source_options, until_closed, warehouse_option
+from stored_completions.commands.options import (
+    destination_option,
+    source_options,
+    until_closed,
+    warehouse_option,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
 
     from stored_completions.comparing import Comparison
     from stored_completions.config import Settings
+    from stored_completions.destinations.comparing import Compared
+    from stored_completions.destinations.kinds import Target
     from stored_completions.models import CheckResult
 
 _MOST_SHOWN = 10
@@ -31,8 +38,9 @@ _MOST_SHOWN = 10
     "--json", "as_json", is_flag=True, help="As one JSON object, with at most 1,000 ids of each kind."
 )
 @source_options
+@destination_option
 @warehouse_option
-def verify(warehouse: Path, against_api: bool, as_json: bool, **flags: Any) -> None:
+def verify(warehouse: Path, against_api: bool, as_json: bool, destination: str | None, **flags: Any) -> None:
     """Run every check on the published warehouse: orphans, doubles, gaps, totals, times, cursors, reports.
 
     A check that fails is shown with some of its rows, and the exit code is then 3. Nothing is written.
@@ -40,6 +48,9 @@ def verify(warehouse: Path, against_api: bool, as_json: bool, **flags: Any) -> N
     With --against-api the whole list is read again, with a request per 100 completions, and compared by id and by
     value; what is not listed is asked for by its id. Only what a sync claims to have is judged: the time that it
     covers, up to its last look-back. Differences exit with 3 too; `sync --full` mends them.
+
+    With a destination, every table there is read and compared value by value with the one here; differences exit with
+    3 too.
 
     \b
     Examples:
@@ -49,6 +60,7 @@ def verify(warehouse: Path, against_api: bool, as_json: bool, **flags: Any) -> N
     from rich.console import Console
 
     from stored_completions import query
+    from stored_completions.config import destination as configured
     from stored_completions.errors import UsageError
 
     given = [name for name, value in flags.items() if value not in (None, (), False)]
@@ -62,12 +74,27 @@ def verify(warehouse: Path, against_api: bool, as_json: bool, **flags: Any) -> N
             with until_closed():
                 _show_checks(checks, Console(highlight=False))
         compared = _compared(connection, warehouse, flags) if against_api else []
+        chosen = configured({"destination": destination}, os.environ, Path.cwd())
+        tables = _against(connection, chosen) if chosen else []
     with until_closed():
         if as_json:
-            click.echo(json.dumps(_as_json(warehouse, checks, compared), default=str))
+            click.echo(json.dumps(_as_json(warehouse, checks, compared, tables), default=str))
         else:
             _show_compared(compared)
-    _judge(checks, compared)
+            _show_tables(tables)
+    _judge(checks, compared, tables)
+
+
+def _against(connection: "duckdb.DuckDBPyConnection", chosen: "Target") -> "list[Compared]":
+    """Every table here and at the destination."""
+    from stored_completions.destinations.comparing import compare
+    from stored_completions.destinations.opening import opened
+
+    destination = opened(chosen)
+    try:
+        return compare(connection, destination)
+    finally:
+        destination.close()
 
 
 def _checks(connection: "duckdb.DuckDBPyConnection", path: Path) -> "list[CheckResult]":
@@ -159,6 +186,14 @@ def _show_compared(compared: "Sequence[Comparison]") -> None:
             click.echo(f"      {said}")
 
 
+def _show_tables(tables: "Sequence[Compared]") -> None:
+    for table in tables:
+        mark = "ok  " if table.is_same else "FAIL"
+        click.echo(
+            f"{mark}  {table.table}: {table.rows_here:,} rows here, {table.rows_there:,} at the destination"
+        )
+
+
 def _remarks(found: "Comparison") -> list[str]:
     """What is no difference, but worth knowing."""
     remarks = [
@@ -173,11 +208,17 @@ def _remarks(found: "Comparison") -> list[str]:
     return said + ([f"What is here and not listed was not judged: {found.doubt}."] if found.doubt else [])
 
 
-def _as_json(path: Path, checks: "Sequence[CheckResult]", compared: "Sequence[Comparison]") -> dict[str, Any]:
+def _as_json(
+    path: Path,
+    checks: "Sequence[CheckResult]",
+    compared: "Sequence[Comparison]",
+    tables: "Sequence[Compared]",
+) -> dict[str, Any]:
     return {
         "warehouse": str(path.absolute()),
         "is_sound": not any(check.failing_rows for check in checks)
-        and all(each.is_sound for each in compared),
+        and all(each.is_sound for each in compared)
+        and all(table.is_same for table in tables),
         "checks": [
             {
                 "name": check.name,
@@ -188,10 +229,13 @@ def _as_json(path: Path, checks: "Sequence[CheckResult]", compared: "Sequence[Co
             for check in checks
         ],
         "against_api": [each.as_json() for each in compared],
+        "destination": [vars(table) for table in tables],
     }
 
 
-def _judge(checks: "Sequence[CheckResult]", compared: "Sequence[Comparison]") -> None:
+def _judge(
+    checks: "Sequence[CheckResult]", compared: "Sequence[Comparison]", tables: "Sequence[Compared]"
+) -> None:
     """Raises Unmet, which exits with 3, if anything is not as it should be."""
     from stored_completions.errors import Unmet
 
@@ -202,5 +246,11 @@ def _judge(checks: "Sequence[CheckResult]", compared: "Sequence[Comparison]") ->
         for each in compared
         if not each.is_sound
     ]
+    different = [table.table for table in tables if not table.is_same]
+    if different:
+        said.append(
+            f"The destination differs in {', '.join(different)}: sync once more if it is only behind; else somebody wrote "
+            f"there, and its dataset is to be dropped, which lets the next sync ship everything anew."
+        )
     if said:
         raise Unmet(" ".join(said))

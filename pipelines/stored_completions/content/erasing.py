@@ -240,10 +240,10 @@ def _copy_quarantine(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _ids_only(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """What a full re-list has noted. Tables of other schemas are made of those of chat, and stay empty till then."""
+    """What a full re-list has noted, and what was shipped. Tables of other schemas are made of those of chat, and stay empty till then."""
     rows = connection.execute(
         "select schema_name || '.' || table_name from duckdb_tables()"
-        " where database_name = current_database() and schema_name = 'relisting'"
+        " where database_name = current_database() and schema_name in ('relisting', 'shipped')"
     ).fetchall()
     return [row[0] for row in rows]
 

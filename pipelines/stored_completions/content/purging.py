@@ -19,6 +19,8 @@ import duckdb
 
 from stored_completions import undo, warehouse
 from stored_completions.content.erasing import Chosen, Which, choose, rewrite
+from stored_completions.destinations.kinds import Target
+from stored_completions.destinations.shipping import Shipping, shipping_to
 from stored_completions.errors import WarehouseError
 from stored_completions.publishing import mark_unpublished, prepare, publish
 from stored_completions.reports import rollup
@@ -77,29 +79,42 @@ def look(path: Path, which: Which) -> Found:
     )
 
 
-def purge(path: Path, which: Which, say: Callable[[str], None] = lambda _: None) -> Purged:
-    """Erases the content of `which` from everything on disk that belongs to the warehouse, and publishes it anew.
+def purge(
+    path: Path,
+    which: Which,
+    say: Callable[[str], None] = lambda _: None,
+    destination: Target | None = None,
+) -> Purged:
+    """Erases the content of `which` from everything on disk that belongs to the warehouse, and from its `destination`.
 
     Raises Busy and WarehouseError; it may be repeated after any end.
     """
     files = Files(path.absolute())
-    with warehouse.locked(files), _in_sentences(files):
+    with (
+        warehouse.locked(files),
+        shipping_to(destination, files, say) as shipping,
+        _in_sentences(files),
+    ):
         prepared = prepare(files)
         if prepared.sentence:
             say(prepared.sentence)
+        if files.was_cut() and files.working.exists():
+            _recover(files)
+        if shipping is not None:
+            shipping.follow()
         if not files.working.exists():
             raise WarehouseError(f"There is no warehouse at {files.published}, so there is nothing to purge.")
-        return _purge(files, which, datetime.now(UTC))
+        return _purge(files, which, datetime.now(UTC), shipping)
 
 
-def _purge(files: Files, which: Which, at: datetime) -> Purged:
+def _purge(files: Files, which: Which, at: datetime, shipping: Shipping | None) -> Purged:
     files.purging.touch()
     mark_unpublished(files)
     _recover(files)
     with contextlib.closing(connect(files.working, read_only=True)) as connection:
         missing = _missing(connection, which)
     erased = _replace(files.working, which, at)
-    _publish(files)
+    _publish(files, shipping)
     rewritten, removed = _purge_aside(files, Which(_ever_purged(files), which.before), at)
     for remains in _remains(files):
         shutil.rmtree(remains) if remains.is_dir() else remains.unlink()
@@ -159,13 +174,20 @@ def _replace(path: Path, which: Which, at: datetime) -> Chosen:
     return erased
 
 
-def _publish(files: Files) -> None:
+def _publish(files: Files, shipping: Shipping | None) -> None:
+    """Publishes, then ships: what that fails on, a repeat ships."""
     with contextlib.closing(connect(files.working, read_only=False)) as connection:
         try:
             rollup.refresh(connection)
         except duckdb.Error:  # views of another version: without these tables reports ask the views
             connection.execute("drop schema if exists reports cascade")
         publish(files, connection)
+    if shipping is not None:
+        with contextlib.closing(connect(files.working, read_only=False)) as connection:
+            mark_unpublished(files)
+            shipping.ship(connection)
+            shipping.destination.erase_old()
+            publish(files, connection)
 
 
 def _ever_purged(files: Files) -> tuple[str, ...]:

@@ -1,0 +1,12 @@
+"""The destination that is meant, with what it needs imported only then."""
+
+from stored_completions.destinations.base import Destination
+from stored_completions.destinations.kinds import Target, check_installed
+
+
+def opened(target: Target) -> Destination:
+    """Not connected yet; UsageError for what is not installed or not configured."""
+    check_installed(target)
+    from stored_completions.destinations.postgres import Postgres
+
+    return Postgres(target)

@@ -1,0 +1,34 @@
+"""Text that a destination cannot store as it is: PostgreSQL has no NUL character (U+0000).
+
+Where one stands, `␀` (U+2400) is stored. That a text of its own with `␀` or the escape character `␛` (U+241B)
+is not mistaken for it, these two become `␛n` and `␛e`; so every text is read back exactly as it was, and
+different ones stay different.
+"""
+
+from stored_completions.tables import Column
+
+_ESCAPES = (("'␛'", "'␛e'"), ("'␀'", "'␛n'"), ("chr(0)", "'␀'"))
+
+
+def escaped(column: Column) -> str:
+    """DuckDB's SQL for the column as such a destination takes it."""
+    name = f'"{column.name}"'
+    if column.type not in ("text", "json"):
+        return name
+    replaced = name
+    for what, by in _ESCAPES:
+        replaced = f"replace({replaced}, {what}, {by})"
+    found = " or ".join(f"contains({name}, {what})" for what, _ in _ESCAPES)
+    return f"case when {found} then {replaced} else {name} end as {name}"
+
+
+def unescaped(column: Column) -> str:
+    """DuckDB's SQL for such a column as it was."""
+    name = f'"{column.name}"'
+    if column.type not in ("text", "json"):
+        return name
+    replaced = name
+    for what, by in reversed(_ESCAPES):
+        replaced = f"replace({replaced}, {by}, {what})"
+    found = f"contains({name}, '␛') or contains({name}, '␀')"
+    return f"case when {found} then {replaced} else {name} end as {name}"

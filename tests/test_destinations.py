@@ -1,0 +1,49 @@
+"""Which destinations there are, what they are refused for, and text on its way; the rest is `make test-engines`."""
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stored_completions.destinations.kinds import Target, chosen
+from stored_completions.destinations.texts import escaped, unescaped
+from stored_completions.errors import UsageError
+from stored_completions.tables import Column
+
+TEXT = Column("text", "text", "")
+
+
+@pytest.mark.parametrize("name", [None, "", "duckdb", "DuckDB"])
+def test_by_default_there_is_the_file_alone(name: str | None) -> None:
+    assert chosen(name, None) is None
+
+
+def test_names_are_those_of_dlt() -> None:
+    assert chosen(" Postgres ", None) == Target("postgres", "chat")
+    assert chosen("postgres", "mine") == Target("postgres", "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "said"),
+    [
+        ("oracle", None, "it must be one of duckdb, postgres"),
+        ("filesystem", None, "in plain parquet files nothing can be replaced"),
+        ("postgres", 'x"; drop', "it must be a name of lower-case letters"),
+        ("postgres", "Chat", "it must be a name of lower-case letters"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(name: str, dataset: str | None, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        chosen(name, dataset)
+
+
+@given(st.lists(st.one_of(st.none(), st.text(alphabet="\0␀␛nea'\\é😀", max_size=12)), min_size=1))
+def test_text_without_nul_is_read_back_as_it_was(texts: list[str | None]) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create table sent as select unnest(?::varchar[]) as text", [texts])
+        connection.execute(f"create table stored as select {escaped(TEXT)} from sent")
+        stored = [row[0] for row in connection.execute("from stored").fetchall()]
+        back = [row[0] for row in connection.execute(f"select {unescaped(TEXT)} from stored").fetchall()]
+    assert back == texts
+    assert not any("\0" in text for text in stored if text)
+    assert len(set(stored)) == len(set(texts))
