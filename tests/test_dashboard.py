@@ -175,6 +175,7 @@ class TestHonesty:
         for words in ("exact", "at a corrected price", "at a tier price reckoned back", "an upper bound"):
             assert words in details
         assert "not even bounded" in details
+        assert "coverage unknown: no bill was read" in details
 
     def test_what_has_no_price_is_listed(self, given: DuckDBPyConnection) -> None:
         (block,) = [

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from console import Done, run
 from stored_completions import query
+from stored_completions.dashboard.page import page
+from stored_completions.dashboard.scope import Scope
 from stored_completions.errors import UsageError
 from stored_completions.reports import reconcile
 from stored_completions.reports.formats import text
@@ -174,3 +177,22 @@ def test_check_looks_at_the_admin_key(tmp_path: Path) -> None:
         assert bad.code == 2
         assert "FAIL  bill: " in bad.out
         assert "api.usage.read" in bad.out
+
+
+def test_with_a_bill_costs_are_shown_as_bound_and_as_estimate(folder: Path) -> None:
+    """In reports, a budget and the page; without one (see test_dashboard, test_reports) coverage is unknown."""
+    estimated = one(folder, "select sum(estimated_cost_usd) from marts.completion_costs")
+    assert estimated < one(folder, "select sum(cost_usd) from marts.completion_costs")
+    for arguments in (
+        ("costs",),
+        ("models",),
+        ("budget", "--monthly", "500", "--month", "2026-11", "--format", "table"),
+    ):
+        done = run("report", *arguments, at=folder)
+        assert "it is an estimated $" in " ".join(done.out.split()), arguments
+        assert "Coverage unknown" not in done.out
+    with query.reading(folder / NAME) as connection:
+        made = page(connection, Scope(Period()), title="A page", now=datetime(2026, 11, 25, tzinfo=UTC))
+    said = made.figures[0].details[-1]
+    assert said.startswith("an estimated $")
+    assert said.endswith("with the cached share of the bill")

@@ -190,7 +190,7 @@ class TestCosts:
         ]
 
     def test_the_sentences_say_both(self, connection: DuckDBPyConnection) -> None:
-        basis, left_out = asked(connection, COSTS).notes
+        basis, left_out, coverage = asked(connection, COSTS).notes
         assert basis.startswith(
             "Of $6.0000, $1.2000 (20.0 %) is exact: counted in full, at listed prices. $2.0000 (33.3 %)"
         )
@@ -202,12 +202,14 @@ class TestCosts:
             "Left out of every sum (*): 3 of 8 completions have no cost: 1 × cheap (no_created_date), "
             "1 × cheap (no_usage), 1 × new (unknown_model)."
         )
+        assert coverage.startswith("Coverage unknown: requests that were not stored are in no figure here.")
 
     def test_what_is_exact_needs_no_more_words(self, connection: DuckDBPyConnection) -> None:
         period = Period(date(2026, 1, 31), date(2026, 1, 31))
         assert asked(connection, COSTS, period=period).notes == [
             "All of $1.2000 is exact: counted in full, at listed prices.",
             "1 completions without a usable time are in no period.",
+            report_notes.COVERAGE_UNKNOWN,
         ]
 
     def test_a_day_is_one_of_the_time_zone(self, connection: DuckDBPyConnection) -> None:

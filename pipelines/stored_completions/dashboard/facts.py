@@ -23,6 +23,8 @@ _SUMS = (
     "completions",
     "completions_without_details",
     "cost_usd",
+    "estimated_cost_usd",
+    "estimated_part_usd",
     "prompt_tokens",
     "completion_tokens",
     "cached_tokens",
@@ -63,7 +65,7 @@ group by all
 
 def _usage(scope: Scope) -> str:
     day = scope.day_of("costs")
-    sums = ",\n    ".join(f"sum(costs.{name}) as {name}" for name in _SUMS[2:])
+    sums = ",\n    ".join(f"{_summed(name)} as {name}" for name in _SUMS[2:])
     return f"""
 create or replace temp table page_usage as
 select
@@ -79,6 +81,12 @@ from marts.completion_costs as costs
 where {scope.within("costs", scope.asked)}
 group by all
 """
+
+
+def _summed(name: str) -> str:
+    if name != "estimated_part_usd":
+        return f"sum(costs.{name})"
+    return "coalesce(sum(costs.cost_usd) filter (costs.estimated_usage_basis = 'cached_share_from_bill'), 0)"
 
 
 def _is_current(scope: Scope, day: str) -> str:
@@ -203,5 +211,6 @@ select
     (select min(completions.created_at) from chat.completions) as oldest_at,
     (select max(completions.created_at) from chat.completions) as newest_at,
     (select count(*) from chat.completions where completions.created_date is null) as undated_completions,
+    (select count(*) from chat.organization_bills) as bills,
     (select min(freshness.last_synced_at) from marts.freshness) as last_synced_at
 """

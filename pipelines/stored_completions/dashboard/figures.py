@@ -14,6 +14,9 @@ select
     page_usage.is_current,
     sum(page_usage.completions) as completions,
     sum(page_usage.cost_usd) as cost_usd,
+    sum(page_usage.estimated_cost_usd) as estimated_cost_usd,
+    sum(page_usage.estimated_part_usd) as estimated_part_usd,
+    (select bills from page_reach) as bills,
     {_PARTS},
     sum(page_usage.completions) filter (page_usage.unpriced_reason is not null) as unpriced,
     sum(page_usage.prompt_tokens) as prompt_tokens,
@@ -75,7 +78,11 @@ def _figure(totals: Totals, label: str, name: str, text: str, details: tuple[str
 def _rests_on(now: dict[str, Any]) -> tuple[str, ...]:
     """How much of the spend is exact and how much is not, largest part first as listed."""
     known = [(said, now[name]) for name, said in basis.PHRASES.items() if now[name]]
-    return tuple(f"{shown.share(shown.part(value, now['cost_usd']))} {said}" for said, value in known)
+    said = [f"{shown.share(shown.part(value, now['cost_usd']))} {said}" for said, value in known]
+    if now["estimated_part_usd"]:
+        estimated = shown.usd(now["estimated_cost_usd"], now["cost_usd"])
+        said.append(f"an estimated {estimated} with the cached share of the bill")
+    return (*said, *(() if now["bills"] else ("coverage unknown: no bill was read",)))
 
 
 def _unpriced(now: dict[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,11 @@ MOST_UNPRICED = 5
 
 _WHAT = {"calls": "tool calls", "weighed answers": "answers with logprobs"}
 
+COVERAGE_UNKNOWN = (
+    "Coverage unknown: requests that were not stored are in no figure here. `sync --billing` reads the organization's "
+    "bill, and `report reconcile` says how much of it this is."
+)
+
 _BASES = {
     "upper_bound_usd": "an upper bound: only totals were stored, so cached input counts at the full rate",
     "unbounded_usd": "not even an upper bound: only totals were stored, and the model bills some tokens dearer",
@@ -54,7 +59,14 @@ def notes(
         if "cost_usd" in definition.facts.sums and not definition.only_unpriced
         else []
     )
-    return [*said, *_token_notes(total), *_gone_notes(definition, gone), *_undated_notes(connection, period)]
+    is_about_cost = bool(said)
+    return [
+        *said,
+        *_token_notes(total),
+        *_gone_notes(definition, gone),
+        *_undated_notes(connection, period),
+        *(_coverage_notes(connection) if is_about_cost else []),
+    ]
 
 
 def cost_notes(total: Sums, left_out: Sequence[Sums]) -> list[str]:
@@ -142,6 +154,18 @@ def _undated_notes(connection: duckdb.DuckDBPyConnection, period: Period) -> lis
         0
     ][0]
     return [f"{count:,} completions without a usable time are in no period."] if count else []
+
+
+def _coverage_notes(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [] if bill_was_read(connection) else [COVERAGE_UNKNOWN]
+
+
+def bill_was_read(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether `sync --billing` has read any day of the organization's bill."""
+    try:
+        return bool(connection.execute("select 1 from chat.organization_bills limit 1").fetchall())
+    except duckdb.CatalogException:
+        return False
 
 
 def _nothing(connection: duckdb.DuckDBPyConnection, definition: Definition, period: Period) -> str:
