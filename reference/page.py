@@ -39,7 +39,7 @@ brought something: an open connection keeps the old state, a new one sees the ne
   there in translation and give the same rows (`make test-spark` compares them); [SCALE.md](SCALE.md) says what is for how
   much.
 
-The same texts stand in the file: `select comment from duckdb_columns() where table_name = 'choices'`, and
+The same texts stand in the file, for schemas chat and marts: `select comment from duckdb_columns() where table_name = 'choices'`, and
 `duckdb_tables()`, `duckdb_views()`. Answers below are those of a demo account of 2,000 invented completions whose
 clock stands at 20 November 2026; `stored-completions demo` makes the same one up to now, so that dates, and what
 hangs on them, differ. Each question is a file under `sql/examples/`.

@@ -139,7 +139,7 @@ tool_call_index  bigint  position in the choice's list of tool calls
 created_date     date    UTC day of the completion
 tool_call_id     text    the API's id of the call; repeats across choices
 type             text    function, custom, or whatever the API sent
-name             text    the tool's name
+name             text    the tool's name; calls in the older function_call are in choices, and marts.tool_calls_wide has both
 arguments        text    the arguments as text exactly as sent (a custom tool's input); need not be JSON
 arguments_valid  bool    whether the arguments are strict JSON; NULL for custom tools
 arguments_fit    bool    whether they are JSON that fits the schema given in the completion's tools; NULL: no schema to judge by
@@ -395,7 +395,7 @@ message_id     text    the API's id of the message
 role           text    system, developer, user, assistant, tool, ... (open set)
 name           text    name of the participant
 content        text    the message's text
-content_parts  json    its parts where it was sent in parts: text, images, audio, files
+content_parts  json    its parts where it was sent in parts, as the API lists them: type says which of text, image_url, input_audio, file a part is
 tool_calls     json    tool calls of an earlier answer that was sent again
 tool_call_id   text    the call that a tool's message answers
 extra          json    every field without a column of its own, and values their column cannot hold

@@ -1,11 +1,11 @@
--- Which models read most of their input from the prompt cache, where the API says so?
--- about: marts.daily_usage
+-- Which models read most of their input from the prompt cache, where the API says so, and what share is that?
+-- about: reports.daily_costs
 select
-    daily_usage.model,
-    sum(daily_usage.cached_tokens) as cached_tokens,
-    sum(daily_usage.completions) - sum(daily_usage.completions_without_details) as completions_that_say
-from marts.daily_usage
-group by daily_usage.model
-having sum(daily_usage.cached_tokens) > 0
-order by cached_tokens desc, daily_usage.model
+    daily_costs.model,
+    sum(daily_costs.cached_tokens_of_known) as cached_tokens,
+    sum(daily_costs.cached_tokens_of_known) / sum(daily_costs.prompt_tokens_of_known) as cached_share
+from reports.daily_costs
+group by daily_costs.model
+having sum(daily_costs.cached_tokens_of_known) > 0
+order by cached_tokens desc, daily_costs.model
 limit 5

@@ -27,7 +27,8 @@
 --   choice_count                answers it has, 0 if none
 --   tool_call_count             tool calls in all of its answers, 0 if none; a legacy function_call counts
 --   finish_reason               why the answer with choice_index 0 ended; NULL if there is no such answer
---   cost_usd                    what it cost in US dollars, see marts.completion_costs; NULL: not known
+--   cost_usd                    what it cost in US dollars, an upper bound unless usage_basis is full; see
+--                               marts.completion_costs, also for an estimate; NULL: not known
 --   price_basis                 what the price rests on: listed, override or tier_backdated; NULL without a cost
 --   usage_basis                 what the tokens rest on: full, no_details or no_details_unbounded; NULL without a cost
 --   unpriced_reason             why there is no cost; NULL if there is one

@@ -30,7 +30,8 @@
 --   completions_without_usage    completions without any counter: in no sum
 --   completions_without_details  completions with totals only: in no sum from cached_tokens on
 --   cached_share                 cached_tokens as a part of prompt_tokens, 0 to 1, over the completions that
---                                say: both were sent and cached_tokens is not the larger, as on some servers
+--                                say: both were sent and cached_tokens is not the larger, as on some servers. Never
+--                                average it: over days divide the sums of *_of_known of reports.daily_costs
 with completion_costs as (
     select * from marts.completion_costs
 ),

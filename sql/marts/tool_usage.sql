@@ -12,7 +12,8 @@
 --   invalid_arguments     calls whose arguments are not JSON, cut off ones for example; custom tools take any text
 --   unfit_arguments       calls whose arguments are JSON but do not fit the schema given in tools
 --   judged_arguments      calls that were held against a schema, or are not JSON: what the two before are out of
---   repeated_calls        calls with the same arguments as one before them in the same answer; dropped ones cannot be told
+--   repeated_calls        calls of the tool with the very same text of arguments as one before them in the same answer, so three
+--                         alike count two; dropped ones cannot be told
 --   cost_usd              what those completions cost in US dollars, in so far as it is known; NULL where none of it is
 --   unpriced_completions  of the completions, those whose cost is not known: not in cost_usd
 with calls as (
