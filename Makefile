@@ -164,12 +164,15 @@ DESTINATIONS := .engines/destinations
 $(DESTINATIONS)/.ready: tests/destinations/requirements.txt pyproject.toml constraints.txt
 	@$(require-python)
 	@"$(PYTHON)" -m venv --clear $(DESTINATIONS)
-	@$(DESTINATIONS)/bin/python -m pip install --quiet --editable '.[dev]' --requirement $<
+	@# S3's client asks for older versions of these two than everything else here
+	@sed '/^python-dateutil==/d; /^urllib3==/d' constraints.txt > $(DESTINATIONS)/constraints.txt
+	@PIP_CONSTRAINT=$(DESTINATIONS)/constraints.txt PIP_BUILD_CONSTRAINT=$(DESTINATIONS)/constraints.txt \
+	    $(DESTINATIONS)/bin/python -m pip install --quiet --editable '.[dev]' --requirement $<
 	@touch $@
 
 .PHONY: test-engines
-test-engines: export PYTHONPATH := tests:tests/destinations
-test-engines: $(DESTINATIONS)/.ready  ## ship warehouses to PostgreSQL, which is started here, and hold every row against DuckDB's
+test-engines: export PYTHONPATH := tests:tests/destinations:tests/engines
+test-engines: $(DESTINATIONS)/.ready  ## ship warehouses to PostgreSQL and Delta, on servers started here, and hold every row against DuckDB's
 	@command -v postgres > /dev/null || ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || \
 	    { apt-get update -qq && apt-get install -qq -y postgresql > /dev/null; }
 	$(DESTINATIONS)/bin/python -m pytest -o filterwarnings=default tests/destinations/destinations_check.py
@@ -231,8 +234,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 # As variables and not as -c, because these also reach the environment that pip builds the project in:
 # pip reads the first there up to 25.2, and the second from then on.
-$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready $(DESTINATIONS)/.ready: export PIP_CONSTRAINT := constraints.txt
-$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready $(DESTINATIONS)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready: export PIP_CONSTRAINT := constraints.txt
+$(STAMPS) $(CONTRACT)/.ready $(RECIPES)/.ready $(SPARK)/.ready: export PIP_BUILD_CONSTRAINT := constraints.txt
 
 define install
 $(require-python); \

@@ -139,3 +139,14 @@ def test_servers_write_the_same_in_several_ways() -> None:
     assert [row[1:] for row in rows] == [("content", 0, DAY, *HI)] * 5
     assert [row[1:] for row in alternatives] == [("content", 0, 0, DAY, 'a "b" \n', b"\xff", -1e-07)] * 5
     assert extras == [None] * 5
+
+
+def test_days_known_and_not_known_go_into_one_round() -> None:
+    token = '{"token":"a","bytes":[97],"logprob":-1.0,"top_logprobs":[]}'
+    pages = [
+        f'{{"id":"{id_}","created":{created},"choices":[{{"index":0,"message":{{}},'
+        f'"logprobs":{{"content":[{token}],"refusal":[{token}]}}}}]}}'.encode()
+        for id_, created in (("a", "null"), ("b", "86400"), ("c", '"none"'), ("d", "172800"))
+    ]
+    days = {row["completion_id"]: row["created_date"] for row in read(load(*pages))["logprobs"]}
+    assert days == {"a": None, "b": date(1970, 1, 2), "c": None, "d": date(1970, 1, 3)}

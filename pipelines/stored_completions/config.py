@@ -111,7 +111,7 @@ def destination(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Pa
 
 
 def _destination(values: Configuration) -> Target | None:
-    return chosen(values.text("destination"), values.text("dataset"))
+    return chosen(values.text("destination"), values.text("dataset"), values.text("table_format"))
 
 
 def _asking(values: Configuration) -> Asking | None:

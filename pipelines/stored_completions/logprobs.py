@@ -190,14 +190,17 @@ def _kind(slices: list[Slice], read: pa.Table, kind: str) -> tuple[pa.Table, pa.
 
 
 def _keys(slices: list[Slice], kind: str, owner: pa.Array) -> dict[str, pa.Array]:
-    """What repeats for every row of a slice, stored once; `owner` says which slice a row is of."""
+    """What repeats for every row of a slice, stored once; `owner` says which slice a row is of.
+
+    Encoded, so that no dictionary holds a null, as of a day that is not known: Arrow cannot unify such.
+    """
     values = {
         "completion_id": pa.array([slice_.completion_id for slice_ in slices], pa.string()),
         "choice_index": pa.array([slice_.choice_index for slice_ in slices], pa.int64()),
         "created_date": pa.array([slice_.created_date for slice_ in slices], pa.int32()).cast(pa.date32()),
     }
     place = owner.cast(pa.int32())
-    keys = {name: pa.DictionaryArray.from_arrays(place, array) for name, array in values.items()}
+    keys = {name: array.dictionary_encode().take(place) for name, array in values.items()}
     return keys | {"kind": same(kind, len(owner))}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import s3
 import servers
 
 _COUNTED: dict[str, Counter[str]] = {}
@@ -18,7 +19,13 @@ def postgresql_port() -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(scope="session")
+def s3_access() -> Iterator[dict[str, str]]:
+    with s3.serving() as access:
+        yield access
+
+
+@pytest.fixture(params=["postgres", "delta", "delta on s3"])
 def destination(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """dlt's name of a destination that is configured, for this process and those that it starts, and still empty."""
     dataset = re.sub(r"\W", "_", f"chat_{tmp_path.name}").lower()
@@ -28,8 +35,21 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
         settings["DESTINATION__POSTGRES__CREDENTIALS"] = (
             f"postgresql://loader:{servers.PASSWORD}@127.0.0.1:{port}/warehouse"
         )
-    for name, value in (settings | {"SOURCES__STORED_COMPLETIONS__DESTINATION": request.param}).items():
-        monkeypatch.setenv(name, value)
+    else:
+        settings["SOURCES__STORED_COMPLETIONS__TABLE_FORMAT"] = "delta"
+        settings["DESTINATION__FILESYSTEM__BUCKET_URL"] = str(tmp_path / "lake")
+    if request.param == "delta on s3":
+        access = request.getfixturevalue("s3_access")
+        settings |= {
+            "DESTINATION__FILESYSTEM__BUCKET_URL": f"s3://{s3.BUCKET}/lake",
+            "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_ACCESS_KEY_ID": access["AWS_ACCESS_KEY_ID"],
+            "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_SECRET_ACCESS_KEY": access["AWS_SECRET_ACCESS_KEY"],
+            "DESTINATION__FILESYSTEM__CREDENTIALS__ENDPOINT_URL": access["AWS_ENDPOINT_URL"],
+            "DESTINATION__FILESYSTEM__CREDENTIALS__REGION_NAME": access["AWS_REGION"],
+        }
+    name = "postgres" if request.param == "postgres" else "filesystem"
+    for setting, value in (settings | {"SOURCES__STORED_COMPLETIONS__DESTINATION": name}).items():
+        monkeypatch.setenv(setting, value)
     return str(request.param)
 
 

@@ -17,19 +17,18 @@ from typing import Any
 
 import duckdb
 import pytest
+import spoiling
 
 import old
 from console import run
 from stored_completions.config import destination as configured
 from stored_completions.content.erasing import Which
 from stored_completions.content.purging import purge
-from stored_completions.destinations import through_dlt
 from stored_completions.destinations.base import Destination
 from stored_completions.destinations.comparing import compare
 from stored_completions.destinations.opening import opened
 from stored_completions.destinations.units import SHIPPED
 from stored_completions.sandbox import Account, Sandbox
-from stored_completions.tables import COMPLETIONS
 from stored_completions.warehouse import SCHEMA_VERSION
 from synced import NAME, Heard, assert_exact, environment, files, rows, serving
 from synced import synced as sync_here
@@ -44,7 +43,9 @@ def synced(sandbox: Sandbox, folder: Path, **options: Any) -> Any:
     own = configured({}, os.environ, None)
     assert own is not None
     folder.mkdir(exist_ok=True)
-    return sync_here(sandbox, folder, destination=own.name, dataset=own.dataset, **options)
+    return sync_here(
+        sandbox, folder, destination=own.name, dataset=own.dataset, table_format="delta", **options
+    )
 
 
 def started(sandbox: Sandbox, folder: Path, *program: str) -> "subprocess.Popen[str]":
@@ -179,19 +180,11 @@ def test_a_new_machine_and_one_left_behind_go_on_from_the_destination(
 
 def test_a_dataset_that_is_gone_is_shipped_again(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:
     synced(sandbox, tmp_path)
-    drop()
+    spoiling.drop()
     heard = Heard()
     synced(sandbox, tmp_path, watcher=heard)
     assert "is empty, though it was not" in heard.sentences[0]
     assert_same(tmp_path)
-
-
-def drop() -> None:
-    own = configured({}, os.environ, None)
-    assert own is not None
-    with closing(there()) as destination:
-        destination._do(f'drop schema "{own.dataset}" cascade')  # type: ignore[attr-defined]
-        destination._connection().commit()  # type: ignore[attr-defined]
 
 
 def test_a_dataset_of_an_older_schema_is_brought_up_to_date(
@@ -209,7 +202,7 @@ def test_a_dataset_of_an_older_schema_is_brought_up_to_date(
                 ).fetchall()
             }
         synced(sandbox, tmp_path / "of_1")
-        take_away(known)
+        spoiling.take_away(known)
         account.add(completion("new", (account.newest() or 0) + 1))
         report = synced(sandbox, tmp_path / "another")
         assert report.counts.rows_new == 1
@@ -219,25 +212,6 @@ def test_a_dataset_of_an_older_schema_is_brought_up_to_date(
         standing = found.standing()
     assert standing is not None
     assert standing.schema_version == SCHEMA_VERSION
-
-
-def take_away(known: set[tuple[str, str]]) -> None:
-    """Drops the columns that version 1 did not have, of the tables that it had, and what dlt noted of them."""
-    own = configured({}, os.environ, None)
-    assert own is not None
-    with closing(there()) as destination:
-        do: Any = destination._do  # type: ignore[attr-defined]
-        tables = {table for table, _ in known}
-        for table in through_dlt.TABLES:
-            if table.name in tables:
-                for column in table.columns:
-                    if (table.name, column.name) not in known:
-                        do(f'alter table "{own.dataset}"."{table.name}" drop column "{column.name}"')
-            elif not table.name.startswith("_"):
-                do(f'drop table "{own.dataset}"."{table.name}"')
-        do(f'delete from "{own.dataset}"."_dlt_version"')
-        do(f'update "{own.dataset}"."publication" set schema_version = 1')
-        destination._connection().commit()  # type: ignore[attr-defined]
 
 
 def test_killed_anywhere_a_repeat_is_exact(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -260,21 +234,26 @@ def test_killed_anywhere_a_repeat_is_exact(destination: str, sandbox: Sandbox, t
     assert_same(tmp_path)
 
 
-@pytest.mark.parametrize("step", range(1, 5))
-def test_killed_between_the_destination_and_the_mark(
-    destination: str, sandbox: Sandbox, tmp_path: Path, step: int
+@pytest.mark.parametrize("moment", ["before", "inside", "after"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["first ship", "later"])
+def test_killed_around_a_package(
+    destination: str, sandbox: Sandbox, tmp_path: Path, moment: str, is_first: bool
 ) -> None:
-    """Right before and after the package arrives, in the first ship and in a later one."""
-    synced(sandbox, tmp_path) if step > 2 else None
+    """Another machine goes on from there, and then the one that died."""
+    died, other = tmp_path / "died", tmp_path / "other"
+    for folder in (died, other):
+        folder.mkdir()
+        if not is_first:
+            synced(sandbox, folder)
     sandbox.account.update_metadata("odd", {"k": "edited"})
     sandbox.account.add(completion("late", (sandbox.account.newest() or 0) + 1))
-    program = str(TESTS / "destinations" / "dying_there.py")
-    died = started(sandbox, tmp_path, program, str(tmp_path / NAME), str(step % 2))
-    _, err = died.communicate(timeout=60)
-    assert died.returncode == -signal.SIGKILL, err
-    synced(sandbox, tmp_path)
-    assert_exact(tmp_path, sandbox.account)
-    assert_same(tmp_path)
+    process = started(sandbox, died, str(TESTS / "destinations" / "dying_there.py"), str(died / NAME), moment)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, err
+    for folder in (other, died):
+        synced(sandbox, folder)
+        assert_exact(folder, sandbox.account)
+        assert_same(folder)
 
 
 def test_three_writers_at_once(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -325,9 +304,7 @@ def test_verify_status_and_check_speak_of_it(destination: str, sandbox: Sandbox,
     assert verified.code in (0, 3)
     assert "FAIL  completions:" not in verified.out
     assert "ok    completions:" in verified.out
-    with closing(there()) as changed:
-        changed._do(f"delete from {changed._name(COMPLETIONS)} where completion_id = 'odd'")  # type: ignore[attr-defined]
-        changed._connection().commit()  # type: ignore[attr-defined]
+    spoiling.delete("odd")
     verified = run("verify", at=tmp_path, env=env)
     assert verified.code == 3
     assert "FAIL  completions: 121 rows here, 120 at the destination" in verified.out

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from stored_completions.errors import UsageError
 
+DELTA = "delta"
 LOCAL = "duckdb"
 """The default: the local file, and nothing is shipped."""
 
@@ -20,6 +21,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "postgres": Kind("postgres", ("psycopg2", "adbc_driver_manager", "adbc_driver_postgresql")),
+    "filesystem": Kind("delta", ("deltalake", "s3fs")),
 }
 
 
@@ -31,15 +33,15 @@ class Target:
     dataset: str = "chat"
 
 
-def chosen(name: str | None, dataset: str | None) -> Target | None:
+def chosen(name: str | None, dataset: str | None, table_format: str | None = None) -> Target | None:
     """The destination that the settings name; None: the local file alone. UsageError for one that cannot be."""
     named = (name or LOCAL).strip().lower()
     if named == LOCAL:
         return None
-    if named == "filesystem":
+    if named == "filesystem" and (table_format or "").strip().lower() != DELTA:
         raise UsageError(
-            "destination filesystem is refused: in plain parquet files nothing can be replaced, so an edited or purged "
-            "completion would stay there twice, and no count would be right."
+            'destination filesystem needs table_format = "delta" beside it: in plain parquet files nothing can be '
+            "replaced, so an edited or purged completion would stay there twice, and no count would be right."
         )
     if named not in KINDS:
         raise UsageError(

@@ -80,7 +80,11 @@ def _newest(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def _has_prompts(connection: duckdb.DuckDBPyConnection) -> bool:
-    return bool(connection.execute("select 1 from chat.prompts limit 1").fetchall())
+    """Not so in a file whose first load was cut: it has no tables yet."""
+    try:
+        return bool(connection.execute("select 1 from chat.prompts limit 1").fetchall())
+    except duckdb.CatalogException:
+        return False
 
 
 def _note(connection: duckdb.DuckDBPyConnection, check: str, salt: str | None, now: datetime) -> bool:
