@@ -640,7 +640,7 @@ def test_a_signal_loads_and_publishes_what_was_read(
     )
     assert "Traceback" not in said
     kept = one(tmp_path, "select count(*) from chat.completions")
-    assert 20 <= kept < 200
+    assert 10 < kept < 200  # more than a page; pages overlap
     assert rows(tmp_path, "select outcome, rows_new from chat.sync_runs") == [("stopped", kept)]
     slow.rules = type(slow.rules)()
     assert synced(slow, tmp_path).counts.rows_new == 400 - kept

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import s3
 import servers
 
 _COUNTED: dict[str, Counter[str]] = {}
@@ -21,6 +20,8 @@ def postgresql_port() -> Iterator[int]:
 
 @pytest.fixture(scope="session")
 def s3_access() -> Iterator[dict[str, str]]:
+    import s3  # of tests/engines, which only `make test-engines` has on its path
+
     with s3.serving() as access:
         yield access
 
@@ -39,9 +40,11 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
         settings["SOURCES__STORED_COMPLETIONS__TABLE_FORMAT"] = "delta"
         settings["DESTINATION__FILESYSTEM__BUCKET_URL"] = str(tmp_path / "lake")
     if request.param == "delta on s3":
+        from s3 import BUCKET
+
         access = request.getfixturevalue("s3_access")
         settings |= {
-            "DESTINATION__FILESYSTEM__BUCKET_URL": f"s3://{s3.BUCKET}/lake",
+            "DESTINATION__FILESYSTEM__BUCKET_URL": f"s3://{BUCKET}/lake",
             "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_ACCESS_KEY_ID": access["AWS_ACCESS_KEY_ID"],
             "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_SECRET_ACCESS_KEY": access["AWS_SECRET_ACCESS_KEY"],
             "DESTINATION__FILESYSTEM__CREDENTIALS__ENDPOINT_URL": access["AWS_ENDPOINT_URL"],
@@ -55,14 +58,14 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
 
 @pytest.hookimpl
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call":
+    if report.when == "call" and "destinations_check" in report.nodeid:
         name, _, rest = report.nodeid.rpartition("::")[2].partition("[")
         _COUNTED.setdefault(name, Counter())[f"{rest.rstrip(']') or 'all'} {report.outcome}"] += 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was run where: the destination by test matrix."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
+    if os.environ.get("PYTEST_XDIST_WORKER") or not _COUNTED:
         return
     terminalreporter.section("destination by test")
     for name, counts in sorted(_COUNTED.items()):
