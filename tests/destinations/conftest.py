@@ -7,20 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import servers
 
 _COUNTED: dict[str, Counter[str]] = {}
 
 
 @pytest.fixture(scope="session")
-def postgresql_port() -> Iterator[int]:
-    with servers.postgresql() as port:
-        yield port
+def postgres_address() -> Iterator[str]:
+    import postgres  # of tests/engines, which only `make test-engines` has on its path
+
+    with postgres.serving() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def s3_access() -> Iterator[dict[str, str]]:
-    import s3  # of tests/engines, which only `make test-engines` has on its path
+    import s3
 
     with s3.serving() as access:
         yield access
@@ -32,10 +33,7 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     dataset = re.sub(r"\W", "_", f"chat_{tmp_path.name}").lower()
     settings = {"SOURCES__STORED_COMPLETIONS__DATASET": dataset}
     if request.param == "postgres":
-        port = request.getfixturevalue("postgresql_port")
-        settings["DESTINATION__POSTGRES__CREDENTIALS"] = (
-            f"postgresql://loader:{servers.PASSWORD}@127.0.0.1:{port}/warehouse"
-        )
+        settings["DESTINATION__POSTGRES__CREDENTIALS"] = request.getfixturevalue("postgres_address")
     else:
         settings["SOURCES__STORED_COMPLETIONS__TABLE_FORMAT"] = "delta"
         settings["DESTINATION__FILESYSTEM__BUCKET_URL"] = str(tmp_path / "lake")

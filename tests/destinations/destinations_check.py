@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 import spoiling
+from postgres import PASSWORD
 
 import old
 from console import run
@@ -133,17 +134,27 @@ def test_edits_and_deletions_arrive(destination: str, sandbox: Sandbox, tmp_path
 
 
 def test_a_purge_leaves_no_content(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """In a folder not in any file: rows that are replaced, logs and statistics of Delta included."""
+    secret = "MARKER-of-what-was-said"
+    at = sandbox.account.newest() or 0
+    said = completion("secret", at, metadata={"k": secret}) | {"choices": [_answer(secret)]}
+    sandbox.account.add(said)
     synced(sandbox, tmp_path, messages=True)
+    assert bool(_containing(tmp_path / "lake", secret)) == (destination == "delta")
     own = configured({}, os.environ, None)
-    ids = tuple(row["id"] for row in sandbox.account.completions()[:5])
-    assert purge(tmp_path / NAME, Which(ids), destination=own).completions == 5
+    ids = ("secret", *(row["id"] for row in sandbox.account.completions()[:5]))
+    assert purge(tmp_path / NAME, Which(ids), destination=own).completions == 6
+    assert _containing(tmp_path, secret) == []
     assert_same(tmp_path)
-    assert rows(tmp_path, f"select distinct content from chat.choices where completion_id in {ids}")[0] in [
-        ("[dropped]",),
-        (None,),
+    assert rows(tmp_path, "select content from chat.choices where completion_id = 'secret'") == [
+        ("[dropped]",)
     ]
     assert synced(sandbox, tmp_path).outcome == "nothing_new"
     assert_same(tmp_path)
+
+
+def _containing(folder: Path, text: str) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
 def test_the_bill_arrives(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -312,16 +323,15 @@ def test_verify_status_and_check_speak_of_it(destination: str, sandbox: Sandbox,
 
 
 def test_what_is_wrong_is_a_sentence_and_nothing_is_lost(
-    sandbox: Sandbox, tmp_path: Path, postgresql_port: int
+    sandbox: Sandbox, tmp_path: Path, postgres_address: str
 ) -> None:
     """A wrong password, a server that is not there, a database that is not there; then all that is behind is shipped."""
-    url = f"postgresql://loader:{{}}@127.0.0.1:{postgresql_port}/{{}}"
     env = {"SOURCES__STORED_COMPLETIONS__DATASET": "chat_mended"}
     assert run("sync", at=tmp_path, url=sandbox.base_url).code == 0
     for credentials, code, said in (
-        (url.format("wrong", "warehouse"), 2, "does not accept the user or the password"),
-        (url.format(servers_password(), "elsewhere"), 2, "there is no such database"),
-        ("postgresql://loader:x@127.0.0.1:1/warehouse", 1, "Connection refused"),
+        (postgres_address.replace(PASSWORD, "wrong"), 2, "does not accept the user or the password"),
+        (postgres_address.removesuffix("postgres") + "elsewhere", 2, "there is no such database"),
+        ("postgresql://loader:x@127.0.0.1:1/postgres", 1, "Connection refused"),
     ):
         own = env | {"DESTINATION__POSTGRES__CREDENTIALS": credentials}
         done = run("sync", "--destination", "postgres", at=tmp_path, url=sandbox.base_url, env=own)
@@ -331,14 +341,24 @@ def test_what_is_wrong_is_a_sentence_and_nothing_is_lost(
     done = run("sync", "--destination", "postgres", at=tmp_path, url=sandbox.base_url, env=env)
     assert done.code == 2
     assert "is not configured" in done.err
-    own = env | {"DESTINATION__POSTGRES__CREDENTIALS": url.format(servers_password(), "warehouse")}
+    own = env | {"DESTINATION__POSTGRES__CREDENTIALS": postgres_address}
     done = run("sync", "--destination", "postgres", at=tmp_path, url=sandbox.base_url, env=own)
     assert done.code == 0
     assert "121 completions shipped" in done.err
     shutil.rmtree(files(tmp_path).folder)
 
 
-def servers_password() -> str:
-    from servers import PASSWORD
-
-    return PASSWORD
+def test_a_bucket_that_cannot_be_reached_is_a_sentence(sandbox: Sandbox, tmp_path: Path) -> None:
+    credentials = {
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "ENDPOINT_URL": "http://127.0.0.1:1",
+    }
+    env = {f"DESTINATION__FILESYSTEM__CREDENTIALS__{name}": value for name, value in credentials.items()}
+    env |= {
+        "DESTINATION__FILESYSTEM__BUCKET_URL": "s3://lake",
+        "SOURCES__STORED_COMPLETIONS__TABLE_FORMAT": "delta",
+    }
+    done = run("sync", "--destination", "filesystem", at=tmp_path, url=sandbox.base_url, env=env)
+    assert (done.code, len(done.err.splitlines())) == (1, 1), done.err
+    assert "Could not connect to the endpoint" in done.err

@@ -16,24 +16,32 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "shared_buffers": "64MB",
+    "timezone": "Asia/Tokyo",
     "log_min_messages": "fatal",
 }
 
 
+PASSWORD = "correct-horse"
+
+
 @contextmanager
 def serving() -> Iterator[str]:
-    """The connection string of an empty database whose texts sort as people do, not by bytes."""
+    """The address of an empty database: texts sort as people do, not by bytes, days begin in Tokyo, and nobody gets
+    in without the password."""
     with TemporaryDirectory(prefix="postgres-") as folder:
-        data = Path(folder) / "data"
+        data, secret = Path(folder) / "data", Path(folder) / "password"
+        secret.write_text(PASSWORD)
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
+            shutil.chown(secret, "nobody")
         locale = ["--encoding=UTF8", "--locale-provider=icu", "--icu-locale=en-US"]
-        _run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", *locale)
+        access = ["-U", "loader", "-A", "scram-sha-256", f"--pwfile={secret}"]
+        _run("initdb", "-D", data, *access, "--no-sync", *locale)
         port = ports.free(1)[0]
         options = " ".join(f"-c {name}='{value}'" for name, value in (_SETTINGS | {"port": port}).items())
         _run("pg_ctl", "-D", data, "-w", "-l", Path(folder) / "log", "-o", options, "start")
         try:
-            yield f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
+            yield f"postgresql://loader:{PASSWORD}@127.0.0.1:{port}/postgres"
         finally:
             _run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
 

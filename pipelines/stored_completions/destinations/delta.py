@@ -1,14 +1,17 @@
 """Delta tables in a folder or a bucket, where dlt's destination `filesystem` puts and finds them.
 
 Each table has transactions, but there is none over all of them. So before a package `publication` notes at which
-version every table stands, and at the end that the package is there. One that died in between is undone, by whichever
-machine comes next, before anything is read or written: each table is brought back to the noted version. Who reads in
-the meantime can see one table ahead of another.
+version every table stands, and at the end that the package is there. One that died in between is undone by whichever
+machine takes the lock next: each table is brought back to the noted version. Who reads in the meantime can see one
+table ahead of another.
+
+A table's log keeps the least and greatest values of each file for ever, also of files that are gone. Content must not
+stand there: statistics are kept of keys, numbers and times alone.
 """
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +44,15 @@ class Delta:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        if self._config.is_local_filesystem:
-            with self._locked_here():
-                yield
-            return
-        with self._in_sentences():
-            self._lease = self._new_lease()
-            held = self._lease.held()
-            held.__enter__()
-        try:
+        with ExitStack() as stack:
+            with self._in_sentences():
+                if self._config.is_local_filesystem:
+                    stack.enter_context(self._locked_here())
+                else:
+                    self._lease = self._new_lease()
+                    stack.enter_context(self._lease.held())
+                self._undo()
             yield
-        finally:
-            held.__exit__(None, None, None)
 
     def is_held(self) -> bool:
         with self._in_sentences():
@@ -65,25 +65,24 @@ class Delta:
             return self._standing()
 
     def prepare(self) -> None:
-        """Undoes what a package that died has left, and makes the tables that are missing. Those of an older version
-        get their new columns by the first rows that have them."""
+        """Makes the tables that are missing. Those of an older version get new columns by the first rows that have
+        them."""
         from deltalake import DeltaTable
 
         with self._in_sentences():
-            self._undo()
             for table in through_dlt.TABLES:
                 if self._open(table) is None:
                     DeltaTable.create(
                         self._uri(table),
                         schema=_PUBLICATION if table is PUBLICATION else _schema(table),
                         storage_options=self._storage_options,
+                        configuration={"delta.dataSkippingStatsColumns": ",".join(_without_content(table))},
                         description=table.description,
                     )
 
     def take(self, package: Package, old: Standing | None, new: Standing) -> None:
         with self._in_sentences():
             self._check(old)
-            self._undo()
             self._note(old, self._versions())
             for part in package.parts:
                 self._remove(package, part, whole=old is None)
@@ -158,8 +157,7 @@ class Delta:
             there = self._open(table)
             if there is not None and table.name in versions and there.version() != versions[table.name]:
                 there.restore(versions[table.name])
-        standing = self._standing()
-        self._note(standing, None)
+        self._note(self._standing(), None)
 
     def _check(self, old: Standing | None) -> None:
         """That nobody else writes, and nobody has."""
@@ -241,13 +239,12 @@ class Delta:
 
     @contextmanager
     def _in_sentences(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
         from deltalake.exceptions import DeltaError
 
         try:
             yield
-        except StoredCompletionsError:
-            raise
-        except (DeltaError, OSError, pa.ArrowException) as error:
+        except (DeltaError, BotoCoreError, ClientError, OSError, pa.ArrowException) as error:
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> StoredCompletionsError:
@@ -272,6 +269,15 @@ _PUBLICATION = pa.schema(
 
 def _schema(table: Table) -> pa.Schema:
     return pa.schema(field.with_nullable(True) for field in table.schema)
+
+
+def _without_content(table: Table) -> list[str]:
+    """Columns that no message, answer or value of metadata can stand in."""
+    return [
+        column.name
+        for column in table.columns
+        if column.name in table.key or column.type not in ("text", "json", "binary")
+    ]
 
 
 def _quoted(text: str) -> str:

@@ -43,7 +43,7 @@ class Lease:
         finally:
             self._over.set()
             keeper.join()
-            with suppress(OSError):
+            with suppress(Exception):  # then its time runs out
                 if self._is_mine():
                     self._files.rm_file(self._path)
 
@@ -77,7 +77,7 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._over.wait(SECONDS / 5):
-            with suppress(OSError):
+            with suppress(Exception):  # of whatever kind it is, the next time may go better
                 if not self._is_mine():
                     return
                 self._write("overwrite")
