@@ -91,7 +91,7 @@ def short_name(name: str, value: str) -> str:
 def pairs(value: Any) -> dict[str, str]:
     """Metadata to filter on: a table in a file, a JSON object in a variable, or `key=value` texts."""
     if isinstance(value, str):
-        value = _object(value) or value.split(",")
+        value = json_object(value) or value.split(",")
     if isinstance(value, Mapping):
         return {str(name): str(item) for name, item in value.items()}
     pairs = [str(text).partition("=") for text in (value if isinstance(value, list | tuple) else [value])]
@@ -101,7 +101,8 @@ def pairs(value: Any) -> dict[str, str]:
     return {name: item for name, _, item in pairs}
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def json_object(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None if it is something else."""
     try:
         said = json.loads(text)
     except ValueError:

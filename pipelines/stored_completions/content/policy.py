@@ -6,7 +6,6 @@ hashes, wherever they stand, and nobody without the key can try guesses. The key
 
 import difflib
 import hmac
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +18,7 @@ from stored_completions.content.groups import ANSWERS, GROUPS, MEMBERS, METADATA
 from stored_completions.errors import UsageError
 from stored_completions.items import row_hash
 from stored_completions.pages import Entry, Members, cut
+from stored_completions.values import json_object
 
 DROP, HASH, KEEP = LEVELS = ("drop", "hash", "keep")
 """Each keeps more than those before it."""
@@ -144,7 +144,7 @@ def is_comparable(one: str | None, other: str) -> bool:
 def levels(said: Any) -> dict[str, str]:
     """The levels by group that a setting names: one for all, `group=level` texts, a table, or JSON of one."""
     if isinstance(said, str):
-        said = _object(said) or said.split(",")
+        said = json_object(said) or said.split(",")
     if isinstance(said, Mapping):
         said = [f"{group}={level}" for group, level in said.items()]
     found: dict[str, str] = {}
@@ -164,14 +164,6 @@ def _known(kind: str, name: str, known: Iterable[str]) -> str:
         f"content takes keep, hash or drop, or GROUP=LEVEL with a group of {', '.join(GROUPS)}; {name!r} is no "
         f"{kind}.{hint}"
     )
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        said = json.loads(text)
-    except ValueError:
-        return None
-    return said if isinstance(said, dict) else None
 
 
 def _no_key(key: bytes) -> str:

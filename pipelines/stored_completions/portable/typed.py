@@ -8,29 +8,17 @@ from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
+from stored_completions.schema import SQL_TYPES
 from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 
 Schema = dict[str, object]
 """Types by layer, relation and column."""
 
-_TYPES = {
-    "text": "varchar",
-    "json": "varchar",
-    "bigint": "bigint",
-    "double": "double",
-    "decimal": "decimal(18, 12)",
-    "money": "decimal(38, 30)",
-    "bool": "boolean",
-    "timestamp": "timestamptz",
-    "date": "date",
-    "binary": "blob",
-}
-
 
 def table_schema() -> Schema:
     """That of the tables."""
     tables = {
-        table.name: {column.name: _TYPES[column.type] for column in table.columns}
+        table.name: {column.name: SQL_TYPES[column.type] for column in table.columns}
         for table in (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING)
     }
     return {"chat": tables}
