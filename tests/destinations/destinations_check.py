@@ -29,6 +29,7 @@ from stored_completions.destinations.base import Destination
 from stored_completions.destinations.comparing import compare
 from stored_completions.destinations.opening import opened
 from stored_completions.destinations.units import SHIPPED
+from stored_completions.errors import WarehouseError
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.warehouse import SCHEMA_VERSION
 from synced import NAME, Heard, assert_exact, environment, files, rows, serving
@@ -155,6 +156,46 @@ def test_a_purge_leaves_no_content(destination: str, sandbox: Sandbox, tmp_path:
 
 def _containing(folder: Path, text: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+def test_its_views_say_what_ours_say(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Every digit of the costs; made once, and not again by the next package."""
+    if destination != "postgres":
+        pytest.skip("Delta tables have no views")
+    import psycopg2
+
+    synced(sandbox, tmp_path, billing=True, admin_key="sk-admin")
+    own = configured({}, os.environ, None)
+    assert own is not None
+    sums = "select count(*), sum(completions), sum(cost_usd), sum(cached_tokens) from {}.daily_usage"
+    spent = "select metadata_value, sum(cost_usd) from {}.metadata_usage where metadata_key = 'team' group by 1 order by 2"
+    address = os.environ["DESTINATION__POSTGRES__CREDENTIALS"]
+    with closing(psycopg2.connect(address)) as connection, connection.cursor() as cursor:
+        for sql in (sums, spent):
+            cursor.execute(sql.format(f"{own.dataset}_marts"))
+            assert cursor.fetchall() == rows(tmp_path, sql.format("marts"))
+        oids = "select oid from pg_class where relkind = 'v' and relnamespace = to_regnamespace(%s)::oid order by 1"
+        cursor.execute(oids, [f"{own.dataset}_marts"])
+        before = cursor.fetchall()
+        connection.commit()
+        sandbox.account.add(completion("later", (sandbox.account.newest() or 0) + 1))
+        synced(sandbox, tmp_path)
+        cursor.execute(oids, [f"{own.dataset}_marts"])
+        assert (len(before), cursor.fetchall()) == (10, before)
+        cursor.execute(f"comment on schema {own.dataset}_marts is 'of an older version'")
+        cursor.execute(f"create view public.mine as select * from {own.dataset}_marts.daily_usage")
+        connection.commit()
+        sandbox.account.add(completion("last", (sandbox.account.newest() or 0) + 1))
+        with pytest.raises(WarehouseError, match="views of yours stand on views"):
+            synced(sandbox, tmp_path)
+        cursor.execute("drop view public.mine")
+        connection.commit()
+        synced(sandbox, tmp_path)
+        spoiling.drop()
+        synced(sandbox, tmp_path)
+        cursor.execute(sums.format(f"{own.dataset}_marts"))
+        assert cursor.fetchall() == rows(tmp_path, sums.format("marts"))
+    assert_same(tmp_path)
 
 
 def test_the_bill_arrives(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ def take_away(known: set[tuple[str, str]]) -> None:
     """Columns that version 1 did not have, of the tables that it had, and what dlt noted of them."""
     tables = {table for table, _ in known}
     with closing(_opened()) as there:
+        if _is_sql(there):
+            _do(there, f'drop schema "{there._marts}" cascade')
         for table in through_dlt.TABLES:
             gone = [column.name for column in table.columns if (table.name, column.name) not in known]
             if table.name in tables and gone:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from stored_completions import __version__, models, portable
 from stored_completions.destinations import through_dlt
 from stored_completions.destinations.base import Standing
 from stored_completions.destinations.changes import Package, Part
@@ -22,6 +23,7 @@ from stored_completions.tables import PUBLICATION, Table
 _PASSWORD = ("28P01", "28000")
 _NO_DATABASE = "3D000"
 _DENIED = "42501"
+_DEPENDED_ON = "2BP01"
 
 
 class Postgres:
@@ -74,6 +76,7 @@ class Postgres:
                     name = f'"{table.name}_completion_id"'
                     self._do(f"create index if not exists {name} on {self._name(table)} (completion_id)")
             self._connection().commit()
+            self._make_views()
 
     def take(self, package: Package, old: Standing | None, new: Standing) -> None:
         with self._in_sentences():
@@ -105,6 +108,32 @@ class Postgres:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _make_views(self) -> None:
+        """Makes those of schema marts that this program did not make there yet.
+
+        Views of other people's that stand on them are left alone: where a column is gone they are in the way, and
+        PostgreSQL says so.
+        """
+        schema = self._marts
+        made_of = f"stored-completions {__version__} {models.fingerprint()}"
+        noted = self._rows("select obj_description(to_regnamespace($1), 'pg_namespace')", f'"{schema}"')
+        there = self._rows("select table_name from information_schema.views where table_schema = $1", schema)
+        if noted == [(made_of,)] and portable.names() <= {row[0] for row in there}:
+            return
+        views = portable.views("postgres", {"chat": self._dataset, "marts": schema})
+        self._do(f'create schema if not exists "{schema}"')
+        for name, _ in reversed(views):
+            self._do(f"drop view if exists {name}")
+        for name, sql in views:
+            self._do(f"create view {name} as {sql}")
+        self._do(f"comment on schema \"{schema}\" is '{made_of}'")
+        self._connection().commit()
+
+    @property
+    def _marts(self) -> str:
+        """The schema of the views: marts, or after the dataset's own name."""
+        return "marts" if self._dataset == Target.dataset else f"{self._dataset}_marts"
 
     def _stand_at(self, old: Standing | None, new: Standing) -> None:
         """Moves the dataset on, unless somebody else has meanwhile."""
@@ -206,6 +235,11 @@ class Postgres:
             return UsageError(
                 f"{self.place}: the user may not write there ({_short(text)}). Grant it the schema, or create on the "
                 f"database. What was synced is kept here."
+            )
+        if state == _DEPENDED_ON or "other objects depend on it" in text:
+            return WarehouseError(
+                f"{self.place}: views of yours stand on views of schema {self._marts}, which are to be made anew "
+                f"({_short(text)}). Drop yours, sync, and make them again. What was synced is kept here."
             )
         return WarehouseError(
             f"{self.place} failed: {_short(text)}. What was synced is kept here, and the next sync ships what is behind."

@@ -5,6 +5,7 @@ on PostgreSQL 15 and Spark 4, over the same tables in schema `chat`, and give th
 the last digit. Spark needs its `SETTINGS` in the session that creates the views, and keeps them with each.
 """
 
+from collections.abc import Mapping
 from functools import cache
 
 from sqlglot import exp
@@ -25,9 +26,20 @@ SETTINGS = {
 """What a Spark session needs."""
 
 
-def views(dialect: str) -> list[tuple[str, str]]:
-    """Name (`marts.daily_usage`) and select of each view in `dialect` (postgres, spark), after those it reads."""
-    return [(relation, translated(tree, dialect)) for relation, tree in _views().items()]
+HERE = {"chat": "chat", "marts": "marts"}
+"""The schemas as a warehouse has them."""
+
+
+def views(dialect: str, schemas: Mapping[str, str] = HERE) -> list[tuple[str, str]]:
+    """Name (`marts.daily_usage`) and select of each view in `dialect` (postgres, spark), after those it reads.
+
+    `schemas` says what chat and marts are called there.
+    """
+    marts = schemas["marts"]
+    return [
+        (f"{marts}.{relation.removeprefix('marts.')}", translated(_moved(tree, schemas), dialect))
+        for relation, tree in _views().items()
+    ]
 
 
 def checks(dialect: str) -> list[tuple[Model, str]]:
@@ -50,12 +62,29 @@ def translated(tree: exp.Query, dialect: str) -> str:
     return tree.copy().transform(DIALECTS[dialect]).sql(dialect=dialect, pretty=True, comments=False)
 
 
+def _moved(tree: exp.Query, schemas: Mapping[str, str]) -> exp.Query:
+    """The select with its relations in other schemas."""
+    moved = tree.copy()
+    for table in moved.find_all(exp.Table):
+        if table.db in schemas:
+            table.set("db", exp.to_identifier(schemas[table.db], quoted=table.args["db"].quoted))
+    return moved
+
+
+def names() -> set[str]:
+    """Names of the views, without their schema."""
+    return {view.name for view in _portable()}
+
+
+def _portable() -> list[Model]:
+    return [view for view in models.models("marts") if view.is_portable]
+
+
 @cache
 def _views() -> dict[str, exp.Query]:
     """Each view with its types, after those it reads."""
     found: dict[str, exp.Query] = {}
-    portable = [view for view in models.models("marts") if view.is_portable]
-    for view in models.in_order(portable):
+    for view in models.in_order(_portable()):
         found[view.relation] = typed(view.sql, _with_views(table_schema(), found))
     return found
 
