@@ -130,7 +130,7 @@ test-schedules: $(SCHEDULERS)/.ready  ## put the recipes of schedules/ before Ai
 # DuckDB alone, and must be able to read all of a copy that each of the others has published.
 DUCKDB15 := .engines/duckdb-1.5
 DUCKDB14 := .engines/duckdb-1.4
-ON_DUCKDB15 := $(addprefix tests/test_,schema forced warehouse crash store views models checks definitions query)
+ON_DUCKDB15 := $(addprefix tests/test_,schema damage forced warehouse crash store views models checks definitions query)
 
 $(DUCKDB15)/.ready: pyproject.toml constraints.txt
 	@$(require-python)

@@ -18,9 +18,8 @@ from stored_completions.copying import copy
 from stored_completions.errors import WarehouseError
 from stored_completions.sandbox import Sandbox
 from stored_completions.status import status
-from stored_completions.warehouse import generation
-from synced import NAME, NOW, Heard, assert_exact, files, one, serving, synced
-from test_sync import completion, recent
+from synced import NAME, Heard, assert_exact, files, one, serving, synced
+from test_sync import recent
 
 WRITES = (
     f"import duckdb, os, sys; os.chmod('{NAME}', 0o644); c = duckdb.connect('{NAME}');"
@@ -183,24 +182,3 @@ def test_a_file_whose_damage_shows_when_it_is_opened_is_restored(folder: Path, s
     assert done.code == 0
     assert "The working file was damaged and is set aside" in done.err
     assert_exact(folder, sandbox.account)
-
-
-def test_damage_that_shows_later_is_told_from_a_full_disk(folder: Path, sandbox: Sandbox) -> None:
-    """Every block is spoilt that DuckDB does not need to open the file."""
-    own = files(folder)
-    for start in range(12_300, own.working.stat().st_size, 262_144):
-        before = own.working.read_bytes()
-        spoil(own.working, start)
-        try:
-            generation(own.working)
-        except WarehouseError:
-            own.working.write_bytes(before)
-    sandbox.account.add(completion("after the damage", NOW - 1))
-    done = run("sync", at=folder, url=sandbox.base_url)
-    assert done.code == 1
-    assert str(own.working) in done.err
-    assert "The file is damaged: move it away and sync again." in done.err
-    own.working.unlink()
-    assert run("sync", at=folder, url=sandbox.base_url).code == 0
-    assert_exact(folder, sandbox.account)
-    sandbox.account.delete("after the damage")

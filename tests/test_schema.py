@@ -1,7 +1,10 @@
 """A warehouse of an older version is brought up to date in place; one of a newer version is refused."""
 
+import base64
+import json
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,9 @@ import pytest
 import old
 from console import run
 from stored_completions import schema
+from stored_completions.errors import WarehouseError
 from stored_completions.sandbox import Account, Sandbox
+from stored_completions.store import PIPELINE, RESOURCE
 from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 from stored_completions.warehouse import SCHEMA_VERSION
 from synced import NAME, assert_exact, files, one, rows, serving, synced
@@ -133,6 +138,62 @@ def test_a_newer_warehouse_is_refused_and_left_alone(
         assert f"{path} was made by a newer version" in " ".join(done.err.split())
         assert len(done.err.splitlines()) == 1
     assert [each.read_bytes() for each in (own.working, own.published)] == before
+
+
+def stood(folder: Path, changed: Callable[[dict[str, Any]], None]) -> None:
+    """Changes where the walk stands in the working file's newest state, as another version might write it."""
+    files(folder).journal.unlink(missing_ok=True)
+    with closing(duckdb.connect(str(files(folder).working))) as connection:
+        newest = "from chat._dlt_pipeline_state order by _dlt_load_id desc limit 1"
+        ((load_id, packed),) = connection.execute(f"select _dlt_load_id, state {newest}").fetchall()
+        state = json.loads(zlib.decompress(base64.b64decode(packed)))
+        (cursor,) = state["sources"][PIPELINE]["resources"][RESOURCE].values()
+        changed(cursor)
+        packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
+        connection.execute(
+            "update chat._dlt_pipeline_state set state = ? where _dlt_load_id = ?", [packed, load_id]
+        )
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (lambda cursor: cursor["walk"].update(lanes=4), "lanes"),
+        (lambda cursor: cursor.update(backfill={"since": None, "gaps": [], "floor": None, "tip": 1}), "tip"),
+        (lambda cursor: cursor.update(position=["another", "form"]), "its form"),
+    ],
+)
+def test_where_a_newer_version_stood_is_not_guessed(
+    tmp_path: Path, fresh: tuple[Path, Sandbox], changed: Callable[[dict[str, Any]], None], named: str
+) -> None:
+    folder = Path(shutil.copytree(fresh[0], tmp_path / "newer"))
+    stood(folder, changed)
+    before = files(folder).working.read_bytes()
+    with pytest.raises(
+        WarehouseError, match=f"noted by a newer version .* does not know {named}. Nothing was"
+    ):
+        synced(fresh[1], folder)
+    assert files(folder).working.read_bytes() == before
+
+
+def test_what_an_older_version_did_not_say_of_a_walk_is_made_good(
+    tmp_path: Path, fresh: tuple[Path, Sandbox]
+) -> None:
+    folder = Path(shutil.copytree(fresh[0], tmp_path / "older"))
+    stood(folder, lambda cursor: cursor["walk"].pop("long_to"))
+    assert synced(fresh[1], folder).failure is None
+
+
+def test_notes_of_a_newer_version_are_read_as_far_as_they_are_known(
+    tmp_path: Path, fresh: tuple[Path, Sandbox]
+) -> None:
+    folder = Path(shutil.copytree(fresh[0], tmp_path / "newer"))
+    journal = files(folder).journal
+    notes = json.loads(journal.read_text())
+    notes[NAME]["mood"] = "good"
+    journal.write_text(json.dumps(notes))
+    assert run("status", at=folder).code == 0
+    assert synced(fresh[1], folder).failure is None
 
 
 def test_before_the_first_load_nothing_is_missing() -> None:

@@ -1,6 +1,5 @@
 """Is everything there that a sync needs? Asked one by one, with nothing written."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,14 +18,13 @@ from stored_completions.destinations.looking import look
 from stored_completions.errors import (
     NotFound,
     StoredCompletionsError,
-    UsageError,
     WarehouseError,
 )
 from stored_completions.messages import keys
 from stored_completions.pages import Page, read_page
 from stored_completions.query import reading
 from stored_completions.store import Store
-from stored_completions.warehouse import Files, published_at
+from stored_completions.warehouse import Files, held, published_at
 
 _TRIES = 3
 
@@ -130,12 +128,11 @@ def _warehouse(files: Files, settings: Settings) -> str:
                 f"{files.published} is a DuckDB file, but no warehouse that this program made: name another with "
                 f"--warehouse."
             )
-        held = Store(connection)
-        bound = held.binding(settings.source)
-        rows = held.completions()
+        store = Store(connection)
+        rows = store.completions()
+        store.check_binding(files.published, settings.source, settings.endpoint)
         policies.check(connection, settings.content)
         keys.check(connection, settings.content_key)
-    _check_binding(files, settings, bound)
     return f"{files.published} holds {rows:,} completions, {free:,.1f} GB are free"
 
 
@@ -172,34 +169,17 @@ def _existing(folder: Path) -> Path:
     return next(each for each in (folder, *folder.parents) if os.path.lexists(each))
 
 
-def _check_binding(files: Files, settings: Settings, bound: tuple[str, str | None] | None) -> None:
-    here = (settings.endpoint.place, settings.endpoint.project)
-    if bound and bound != here:
-        raise UsageError(
-            f"{files.published} holds source {settings.source!r} from {_place(*bound)}, not from {_place(*here)}: "
-            f"name another file with --warehouse, or another source with --source."
-        )
-
-
-def _place(base_url: str, project: str | None) -> str:
-    return f"{base_url}, project {project}" if project else base_url
-
-
 def _lock(files: Files) -> str:
-    """Tries the lock as a sync takes it, but on a file opened for reading: nothing of it changes."""
     try:
-        with files.lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return "free"
-    except BlockingIOError:
-        return "held, a sync is running now: another one would end with exit code 75"
+        with held(files) as is_held:
+            return (
+                "free" if is_held else "held, a sync is running now: another one would end with exit code 75"
+            )
     except OSError as error:
         raise WarehouseError(
             f"{files.lock} cannot be read ({error.strerror}): change its permissions, or name another place with "
             f"--warehouse."
         ) from None
-    return "free"
 
 
 def _guarded(what: str, ask: Callable[[], str]) -> Finding:

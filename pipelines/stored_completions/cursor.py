@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stored_completions.backfill import Backfill
+from stored_completions.errors import WarehouseError
 from stored_completions.trail import Mark, Trail
 
 __all__ = ["Cursor", "Mark", "Settled", "Trail"]
+
+_WALK = ("started_at", "is_long", "long_at", "long_to")
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,7 @@ class Cursor:
         return {
             "position": position,
             "settled": {"short": self.settled.short, "long": self.settled.long},
-            "walk": {
-                "started_at": self.started_at,
-                "is_long": self.is_long,
-                "long_at": self.long_at,
-                "long_to": self.long_to,
-            },
+            "walk": {name: getattr(self, name) for name in _WALK},
             "newest": self.newest,
             "trail": [[mark.created, mark.id] for mark in self.trail],
             **backfill,
@@ -80,15 +78,39 @@ class Cursor:
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> "Cursor":
-        """The cursor that `as_json` wrote; an empty state is the beginning."""
+        """The cursor that `as_json` wrote; an empty state is the beginning.
+
+        Raises WarehouseError for one that only a newer version understands: to leave out what it says would lose rows.
+        """
         if not state:
             return cls()
+        try:
+            cursor = cls._read(state)
+            unknown = _names(state) - _names(cursor.as_json())
+        except (KeyError, TypeError, ValueError, AttributeError):
+            unknown = {"its form"}
+        if unknown:
+            raise WarehouseError(
+                f"Where the last sync stood was noted by a newer version of this program: this one does not know "
+                f"{', '.join(sorted(unknown))}. Nothing was changed: install the newer version again."
+            )
+        return cursor
+
+    @classmethod
+    def _read(cls, state: dict[str, Any]) -> "Cursor":
         position = state["position"]
         return cls(
             position=position and Mark(position["created"], position["id"]),
-            settled=Settled(**state["settled"]),
+            settled=Settled(state["settled"]["short"], state["settled"]["long"]),
             newest=state["newest"],
             trail=tuple(Mark(created, id_) for created, id_ in state["trail"]),
             backfill=Backfill.from_json(state["backfill"]) if "backfill" in state else None,
-            **state["walk"],
+            **{name: state["walk"][name] for name in _WALK if name in state["walk"]},
         )
+
+
+def _names(state: Any) -> set[str]:
+    """The keys of all objects in it."""
+    if isinstance(state, dict):
+        return set(state).union(*map(_names, state.values()))
+    return set().union(*map(_names, state)) if isinstance(state, list) else set()

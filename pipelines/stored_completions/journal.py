@@ -6,7 +6,7 @@ A cursor only counts while the warehouse still stands where that run found it.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,9 @@ class Notes:
 def read(files: Files) -> Notes:
     """The notes of this warehouse; empty ones if there are none or they cannot be read."""
     noted = _all(files.journal).get(files.published.name)
-    return Notes(**noted) if isinstance(noted, dict) else Notes()
+    if not isinstance(noted, dict):
+        return Notes()
+    return Notes(**{each.name: noted[each.name] for each in fields(Notes) if each.name in noted})
 
 
 def write(files: Files, notes: Notes) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import undo
+from stored_completions import damage, undo
 from stored_completions.copying import copy as make_copy
 from stored_completions.errors import WarehouseError
 from stored_completions.warehouse import (
@@ -39,25 +39,39 @@ class Prepared:
     is_another: bool = False
 
 
-def prepare(files: Files) -> Prepared:
+def prepare(files: Files, *, reads_all: bool = False) -> Prepared:
     """Brings the working file to where the published copy stands, unless it is rightly ahead of it.
 
-    Raises WarehouseError, and leaves both as they are, when the published file is not one of ours.
+    `reads_all` has it see first that every block of both can be read, as after one was found that could not.
+    Raises WarehouseError, and leaves both as they are, when the published file is not one of ours, or when
+    neither can be gone on from.
     """
-    damaged = _set_aside_damaged_working(files)
+    reads_all = reads_all or files.suspected.exists()
+    prepared = _prepared(files, reads_all)
+    files.suspected.unlink(missing_ok=True)
+    return prepared
+
+
+def _prepared(files: Files, reads_all: bool) -> Prepared:
+    if _is_damaged(files.working, reads_all):
+        return _restored(files)
     if not files.working.exists():
         _begin_from(files, _copy_of_published(files))
-        return Prepared(damaged, is_another=damaged is not None)
+        return Prepared()
     try:
         published = _published_generation(files)
     except Damaged:
         return _set_aside_damaged_copy(files)
-    note = _unpublished(files)
-    if note is not None and note["base"] == published:
-        return _continued(files)
-    if published is not None and published == generation(files.working):
-        files.unpublished.unlink(missing_ok=True)
-        return Prepared()
+    is_same = published is not None and published == generation(files.working)
+    if not is_same and _unpublished(files) != {"base": published}:
+        return _begun_from_another(files)
+    if reads_all and (spoilt := damage.find(files.published)):
+        mark_unpublished(files)
+        return Prepared(f"{files.published} was damaged ({damage.named(spoilt)}): it is published anew.")
+    return _continued(files, published)
+
+
+def _begun_from_another(files: Files) -> Prepared:
     copy = _copy_of_published(files)
     kept = keep_aside(files)
     _begin_from(files, copy)
@@ -80,23 +94,35 @@ def mark_unpublished(files: Files) -> None:
 def publish(files: Files, connection: duckdb.DuckDBPyConnection) -> None:
     """Stamps the working file, copies it, and puts the copy in place of the published one in one step.
 
-    Readers of the old copy keep it; whoever opens the file afterwards sees the new one whole.
+    Readers of the old copy keep it; whoever opens the file afterwards sees the new one whole. A copy of which a
+    block cannot be read is not published.
     """
     copy = files.folder / f"{files.published.name}.publishing"
     try:
         _stamp(connection)
         make_copy(files.working, copy)
+        damage.check(copy)
         copy.chmod(0o444)
         wal(files.published).unlink(missing_ok=True)
         os.replace(copy, files.published)
     except (OSError, duckdb.Error, WarehouseError) as error:
         copy.unlink(missing_ok=True)
+        if damage.is_cause_of(error):
+            raise _unpublishable(files) from error
         reason = getattr(error, "strerror", None) or first_line(error)
         raise WarehouseError(
             f"Cannot publish {files.published}: {reason.rstrip('.')}. What was synced is kept in {files.working}; "
             f"the next sync publishes it."
         ) from None
     files.unpublished.unlink(missing_ok=True)
+
+
+def _unpublishable(files: Files) -> WarehouseError:
+    files.suspected.touch()
+    return WarehouseError(
+        f"{files.working} is damaged on the disk, so it was not published, and {files.published} is as it was. Sync "
+        f"again: the file is restored from there then, and what came after that is read again."
+    )
 
 
 def _stamp(connection: duckdb.DuckDBPyConnection) -> None:
@@ -110,10 +136,15 @@ def _stamp(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("checkpoint")
 
 
-def _continued(files: Files) -> Prepared:
-    if not files.was_cut():
-        return Prepared()
-    return Prepared("The last sync was interrupted: what it had loaded is kept, this one goes on from there.")
+def _continued(files: Files, published: str | None) -> Prepared:
+    """With the working file as it is: it is the published one's, or ahead of it as its note says."""
+    if _unpublished(files) != {"base": published}:
+        files.unpublished.unlink(missing_ok=True)
+    elif files.was_cut():
+        return Prepared(
+            "The last sync was interrupted: what it had loaded is kept, this one goes on from there."
+        )
+    return Prepared()
 
 
 def _copy_of_published(files: Files) -> Path | None:
@@ -126,6 +157,13 @@ def _copy_of_published(files: Files) -> Path | None:
         return None
     copy = files.folder / f"{files.published.name}.restoring"
     make_copy(files.published, copy)
+    if spoilt := damage.find(copy):
+        copy.unlink()
+        raise WarehouseError(
+            f"{files.published} is damaged ({damage.named(spoilt)} cannot be read), and there is no sound working file "
+            f"that belongs to it. It was left as it is: put a good older copy in its place, or move it away, and sync "
+            f"again. What the API still lists is read anew then."
+        )
     copy.chmod(0o644)
     return copy
 
@@ -160,15 +198,23 @@ def _not_ours(files: Files) -> WarehouseError:
     )
 
 
-def _set_aside_damaged_working(files: Files) -> str | None:
+def _is_damaged(path: Path, reads_all: bool) -> bool:
     try:
-        generation(files.working)
+        generation(path)
     except Damaged:
-        kept = _set_aside(files.working)
-        if wal(files.working).exists():
-            _set_aside(wal(files.working))
-        return f"The working file was damaged and is set aside as {kept}: continued from the published copy."
-    return None
+        return True
+    return reads_all and bool(damage.find(path))
+
+
+def _restored(files: Files) -> Prepared:
+    """The damaged working file is set aside, once there is something to put in its place."""
+    copy = _copy_of_published(files)
+    kept = _set_aside(files.working)
+    if wal(files.working).exists():
+        _set_aside(wal(files.working))
+    _begin_from(files, copy)
+    how = "started over" if copy is None else "continued from the published copy"
+    return Prepared(f"The working file was damaged and is set aside as {kept}: {how}.", is_another=True)
 
 
 def _set_aside_damaged_copy(files: Files) -> Prepared:

@@ -19,7 +19,7 @@ SEEN = "relisting.seen"
 
 _CREATE = (
     "create schema if not exists relisting",
-    "create table if not exists relisting.walks (key varchar primary key, source varchar, started_at timestamp with"
+    "create table if not exists relisting.walks (key varchar, source varchar, started_at timestamp with"
     " time zone, cursor varchar, incomplete varchar)",
     f"create table if not exists {SEEN} (key varchar, completion_id varchar, seen_at timestamp with time zone)",
 )

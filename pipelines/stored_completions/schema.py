@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from stored_completions.tables import BOOKKEEPING, COMPLETIONS, REFERENCE_TABLES, TABLES, Column, Table
+from stored_completions.warehouse import transaction
 
 SQL_TYPES = {
     "text": "varchar",
@@ -33,8 +34,8 @@ _OURS = (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING)
 
 
 def is_behind(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a table or column of this version is missing; never so before the first load."""
-    return bool(_missing(connection))
+    """Whether a table or column of this version is missing, or one has an index; never so before the first load."""
+    return bool(_missing(connection) or _indexed(connection))
 
 
 def renew(connection: duckdb.DuckDBPyConnection) -> None:
@@ -50,6 +51,11 @@ def renew(connection: duckdb.DuckDBPyConnection) -> None:
         else:
             for column in columns:
                 connection.execute(f"alter table chat.{table.name} add column {_column(column)}")
+    for name in _indexed(connection):
+        with transaction(connection):
+            connection.execute(f"create table chat.{name}_plain as from chat.{name}")
+            connection.execute(f"drop table chat.{name}")
+            connection.execute(f"alter table chat.{name}_plain rename to {name}")
 
 
 def create_missing(connection: duckdb.DuckDBPyConnection) -> None:
@@ -73,6 +79,15 @@ def _missing(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Sequence[Col
         for table in _OURS
     }
     return {name: columns for name, columns in lacking.items() if columns}
+
+
+def _indexed(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tables with a primary key: its blocks are read by no scan, so that nobody could tell whether they are sound."""
+    rows = connection.execute(
+        "select table_name from duckdb_constraints() where schema_name = 'chat' and constraint_type = 'PRIMARY KEY'"
+        " and database_name = current_database()"
+    ).fetchall()
+    return [name for (name,) in rows]
 
 
 def _there(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:

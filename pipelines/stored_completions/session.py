@@ -92,9 +92,12 @@ class Session:
         self._warming: Thread | None = None
         self._has_published = False
 
-    def open(self) -> None:
-        """Brings the working file to where it should stand, and opens it for reading."""
-        prepared = prepare(self.files)
+    def open(self, *, reads_all: bool = False) -> None:
+        """Brings the working file to where it should stand, and opens it for reading.
+
+        `reads_all` has every block of both files read first.
+        """
+        prepared = prepare(self.files, reads_all=reads_all)
         if prepared.sentence:
             self._watcher.say(prepared.sentence)
         if prepared.is_another:

@@ -10,13 +10,13 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
-from stored_completions import advice, warehouse
+from stored_completions import advice, damage, warehouse
 from stored_completions.billing.syncing import BillSync
 from stored_completions.client import Client, Endpoint
 from stored_completions.config import Settings
@@ -151,7 +151,7 @@ def _one_destination(accounts: Sequence[Settings]) -> Target | None:
 
 def _carry_out(session: Session, runs: "Sequence[_Run]") -> None:
     try:
-        session.open()
+        session.open(reads_all=any(run.report.is_full for run in runs))
         if len(runs) == 1:
             runs[0].run()
         else:
@@ -178,6 +178,9 @@ def _noted(session: Session, runs: "Sequence[_Run]") -> Iterator[None]:
         failure.__cause__ = error
     else:
         return
+    if damage.is_cause_of(failure):
+        with suppress(OSError):
+            session.files.suspected.touch()
     for run in runs:
         run.report.fail(failure)
     session.note_failure([run.report for run in runs])

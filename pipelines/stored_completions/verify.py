@@ -1,21 +1,29 @@
 """Is the warehouse sound in itself? Every data test of `sql/checks`, and what SQL alone cannot see.
 
-That is where the walks stand, which dlt's state knows, and whether the tables that reports read are
-what their SQL gives today.
+That is whether its files can be read at all, where the walks stand, which dlt's state knows, and whether
+the tables that reports read are what their SQL gives today.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from stored_completions import models, relisting
+from stored_completions import damage, models, relisting, warehouse
 from stored_completions.cursor import Cursor
+from stored_completions.damage import Unreadable
+from stored_completions.errors import WarehouseError
 from stored_completions.models import CheckResult
 from stored_completions.reports import rollup
 from stored_completions.store import Store
+from stored_completions.warehouse import Files
 
 _SAMPLE = 5
+_DAMAGED = (
+    "Every block of the published copy and of the file that a sync works on is as DuckDB wrote it. "
+    "Spoilt bytes would stay unnoticed until somebody asks for them."
+)
 _AHEAD = (
     "Every completion that a cursor has passed and still names is in the warehouse. "
     "A cursor that is ahead of the data would leave out for ever what lies between."
@@ -24,6 +32,57 @@ _STALE = (
     "The tables of schema reports are what their SQL gives. "
     "Reports read them: what is stale there is wrong in every cost."
 )
+
+
+@dataclass(frozen=True)
+class Wholeness:
+    """What cannot be read of either file; `unread` says why the working file was not looked at, if it was not."""
+
+    files: Files
+    published: list[Unreadable]
+    working: list[Unreadable]
+    unread: str | None = None
+
+    def check(self) -> CheckResult:
+        rows: list[dict[str, object]] = [
+            {"file": name, "relation": each.relation, "reason": each.reason}
+            for name, found in (("published", self.published), ("working", self.working))
+            for each in found
+        ]
+        return CheckResult("damaged_files", _DAMAGED, len(rows), tuple(rows))
+
+    def remedy(self) -> str:
+        """Which file lacks what, and what to do about it: it depends on whether the other one can be read."""
+        pairs = ((self.files.published, self.published), (self.files.working, self.working))
+        lacking = " ".join(
+            f"Of {path} cannot be read: {damage.named(found)}." for path, found in pairs if found
+        )
+        has_other = self.files.working.exists() and not self.working
+        if not self.published or has_other:
+            return (
+                f"{lacking} `stored-completions sync --full` reads both files first, and goes on from the one that is "
+                f"sound."
+            )
+        return (
+            f"{lacking} Put a good older copy back as {self.files.published}, or move it away, and sync again: what the "
+            f"API still lists is read anew then."
+        )
+
+
+def wholeness(files: Files) -> Wholeness:
+    """Reads every value of both files. The lock is held meanwhile for the working file, so that no sync writes to it."""
+    published = damage.unreadable(files.published) if files.published.exists() else []
+    working: list[Unreadable] = []
+    unread = None
+    try:
+        with warehouse.held(files) as is_held:
+            if not is_held:
+                unread = "a sync is at work on it"
+            elif files.working.exists():
+                working = damage.unreadable(files.working)
+    except (OSError, WarehouseError) as error:
+        unread = str(error).rstrip(".")
+    return Wholeness(files, published, working, unread)
 
 
 def checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:

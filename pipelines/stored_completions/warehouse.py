@@ -4,12 +4,14 @@ stored_completions.duckdb                        the published copy: mode 0444, 
 .stored_completions/stored_completions.duckdb    the working file: only a sync opens it
 ….duckdb.dlt/         dlt's working folder, there only while a sync writes
 ….duckdb.unpublished  the working file is ahead of the published copy, see `publishing`
+….duckdb.suspected    a block of a file was found spoilt: the next sync reads both whole before it goes on
 ….duckdb.purging      a purge is working, or died while it was
 ….duckdb.lock         held by the sync that is running
 last_run.json         the last run, and those that found nothing new, see `journal`
 """
 
 import contextlib
+import fcntl
 import re
 import shutil
 from collections.abc import Iterator
@@ -58,6 +60,10 @@ class Files:
         return self.folder / f"{self.published.name}.unpublished"
 
     @property
+    def suspected(self) -> Path:
+        return self.folder / f"{self.published.name}.suspected"
+
+    @property
     def lock(self) -> Path:
         return self.folder / f"{self.published.name}.lock"
 
@@ -104,6 +110,20 @@ def locked(files: Files) -> Iterator[None]:
         lock.release()
 
 
+@contextlib.contextmanager
+def held(files: Files) -> Iterator[bool]:
+    """Holds the lock as a sync does, but writes nothing for it; False, and holds nothing, when a sync has it."""
+    with contextlib.ExitStack() as stack:
+        if files.lock.exists():
+            file = stack.enter_context(files.lock.open("rb"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+        yield True
+
+
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Opens a warehouse file; what a new one stores can be read by DuckDB 1.4 and later."""
     config: dict[str, Any] = {} if read_only else {"storage_compatibility_version": "v1.4.0"}
@@ -122,7 +142,15 @@ def open_published(files: Files) -> duckdb.DuckDBPyConnection:
             f"There is no warehouse at {files.published}: run `stored-completions sync` to make it, or name "
             f"another with --warehouse."
         )
-    return connect(files.published, read_only=True)
+    try:
+        return connect(files.published, read_only=True)
+    except Damaged as error:
+        if not files.working.exists():
+            raise
+        raise Damaged(
+            f"{files.published} cannot be read as a DuckDB file: sync again, which publishes it anew from the file that "
+            f"it works on."
+        ) from error
 
 
 def start_over(files: Files) -> None:
@@ -184,8 +212,8 @@ def remedy(files: Files, error: BaseException) -> str:
     """What to do about an error while the working file was read or written; nothing that was synced is lost by it."""
     if "corrupt database file" in str(error).lower():
         return (
-            f"The file is damaged: move it away and sync again. It is restored from {files.published} then, and what "
-            f"came after that is read again."
+            f"The file is damaged: sync again. It is restored from {files.published} then, and what came after that is "
+            f"read again."
         )
     return "What was synced before is kept: free space or mend the cause, and sync again."
 

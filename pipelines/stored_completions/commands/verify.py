@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stored_completions.destinations.comparing import Compared
     from stored_completions.destinations.kinds import Target
     from stored_completions.models import CheckResult
+    from stored_completions.verify import Wholeness
 
 _MOST_SHOWN = 10
 
@@ -43,7 +44,8 @@ _MOST_SHOWN = 10
 def verify(warehouse: Path, against_api: bool, as_json: bool, destination: str | None, **flags: Any) -> None:
     """Run every check on the published warehouse: orphans, doubles, gaps, totals, times, cursors, reports.
 
-    A check that fails is shown with some of its rows, and the exit code is then 3. Nothing is written.
+    A check that fails is shown with some of its rows, and the exit code is then 3. Nothing is written. Before that every
+    block of the file is read, and of the one that a sync works on: bytes that a disk spoilt are found.
 
     With --against-api the whole list is read again, with a request per 100 completions, and compared by id and by
     value; what is not listed is asked for by its id. Only what a sync claims to have is judged: the time that it
@@ -57,32 +59,38 @@ def verify(warehouse: Path, against_api: bool, as_json: bool, destination: str |
       stored-completions verify
       stored-completions verify --against-api --json
     """
-    from rich.console import Console
-
     from stored_completions import query
+    from stored_completions import verify as verifying
     from stored_completions.config import destination as configured
     from stored_completions.errors import UsageError
+    from stored_completions.warehouse import Files
 
     given = [name for name, value in flags.items() if value not in (None, (), False)]
     if given and not against_api:
         raise UsageError(
             f"--{given[0].replace('_', '-')} says what to ask the API for: give --against-api too."
         )
-    with query.reading(warehouse) as connection:
-        checks = _checks(connection, warehouse)
-        if not as_json:
-            with until_closed():
-                _show_checks(checks, Console(highlight=False))
-        compared = _compared(connection, warehouse, flags) if against_api else []
-        chosen = configured({"destination": destination}, os.environ, Path.cwd())
-        tables = _against(connection, chosen) if chosen else []
+    whole = verifying.wholeness(Files(warehouse.absolute()))
+    checks = [whole.check()]
+    compared: list[Comparison] = []
+    tables: list[Compared] = []
+    if whole.published:
+        _show_checks(checks, as_json)
+    else:
+        with query.reading(warehouse) as connection:
+            checks = sorted([*checks, *_checks(connection, warehouse)], key=lambda check: check.name)
+            _show_checks(checks, as_json)
+            compared = _compared(connection, warehouse, flags) if against_api else []
+            chosen = configured({"destination": destination}, os.environ, Path.cwd())
+            tables = _against(connection, chosen) if chosen else []
     with until_closed():
         if as_json:
-            click.echo(json.dumps(_as_json(warehouse, checks, compared, tables), default=str))
+            click.echo(json.dumps(_as_json(whole, checks, compared, tables), default=str))
         else:
+            _show_unread(whole)
             _show_compared(compared)
             _show_tables(tables)
-    _judge(checks, compared, tables)
+    _judge(whole, checks, compared, tables)
 
 
 def _against(connection: "duckdb.DuckDBPyConnection", chosen: "Target") -> "list[Compared]":
@@ -154,18 +162,36 @@ def _compare(
         return compare(connection, client, own, cursor, watcher, stop)
 
 
-def _show_checks(checks: "Sequence[CheckResult]", console: "Console") -> None:
+def _show_checks(checks: "Sequence[CheckResult]", as_json: bool) -> None:
+    """Says how each went, before the API is asked; JSON comes as a whole in the end."""
+    from rich.console import Console
+
+    if as_json:
+        return
+    console = Console(highlight=False)
+    with until_closed():
+        for check in checks:
+            _show_check(check, console)
+
+
+def _show_check(check: "CheckResult", console: "Console") -> None:
     from stored_completions.tabular import draw
 
-    for check in checks:
-        if not check.failing_rows:
-            console.print(f"ok    {check.name}")
-            continue
-        rows = f"{check.failing_rows:,} row{'' if check.failing_rows == 1 else 's'}"
-        console.print(f"FAIL  {check.name}, {rows}: {check.description}", soft_wrap=True, markup=False)
-        draw(console, list(check.sample[0]), [list(row.values()) for row in check.sample])
-        if check.failing_rows > len(check.sample):
-            console.print(f"and {check.failing_rows - len(check.sample):,} more")
+    if not check.failing_rows:
+        console.print(f"ok    {check.name}")
+        return
+    rows = f"{check.failing_rows:,} row{'' if check.failing_rows == 1 else 's'}"
+    console.print(f"FAIL  {check.name}, {rows}: {check.description}", soft_wrap=True, markup=False)
+    draw(console, list(check.sample[0]), [list(row.values()) for row in check.sample])
+    if check.failing_rows > len(check.sample):
+        console.print(f"and {check.failing_rows - len(check.sample):,} more")
+
+
+def _show_unread(whole: "Wholeness") -> None:
+    if whole.published:
+        click.echo("The other checks were not run: they read what is damaged.")
+    if whole.unread:
+        click.echo(f"{whole.files.working} was not read: {whole.unread}.")
 
 
 def _show_compared(compared: "Sequence[Comparison]") -> None:
@@ -209,13 +235,13 @@ def _remarks(found: "Comparison") -> list[str]:
 
 
 def _as_json(
-    path: Path,
+    whole: "Wholeness",
     checks: "Sequence[CheckResult]",
     compared: "Sequence[Comparison]",
     tables: "Sequence[Compared]",
 ) -> dict[str, Any]:
     return {
-        "warehouse": str(path.absolute()),
+        "warehouse": str(whole.files.published),
         "is_sound": not any(check.failing_rows for check in checks)
         and all(each.is_sound for each in compared)
         and all(table.is_same for table in tables),
@@ -228,19 +254,25 @@ def _as_json(
             }
             for check in checks
         ],
+        "not_read": [str(whole.files.working)] if whole.unread else [],
         "against_api": [each.as_json() for each in compared],
         "destination": [vars(table) for table in tables],
     }
 
 
 def _judge(
-    checks: "Sequence[CheckResult]", compared: "Sequence[Comparison]", tables: "Sequence[Compared]"
+    whole: "Wholeness",
+    checks: "Sequence[CheckResult]",
+    compared: "Sequence[Comparison]",
+    tables: "Sequence[Compared]",
 ) -> None:
     """Raises Unmet, which exits with 3, if anything is not as it should be."""
     from stored_completions.errors import Unmet
 
     failed = [check.name for check in checks if check.failing_rows]
     said = [f"{len(failed)} of {len(checks)} checks failed ({', '.join(failed)})."] if failed else []
+    if whole.published or whole.working:
+        said.append(whole.remedy())
     said += [
         f"Source {each.source} differs from the API's list: `stored-completions sync --full` reads it anew."
         for each in compared
