@@ -1,29 +1,27 @@
 """Logprobs, the heavy and regular part: raw slices in, Arrow columns out, no object per token.
 
-The `logprobs` objects of many choices are read at once with one fixed schema; token bytes become BLOBs
-by looking at the same buffer in another way. DuckDB's JSON functions read them three times as fast as
-Arrow's reader, but forgive what is not as it should be: they get what a regular expression has found to
-be as the API sends it. Arrow takes the rest. A slice that does not fit the schema exactly is read on its
-own, leniently, and stays whole in its choice's `extra`.
+The `logprobs` objects of many choices are read at once: nearly all by `usual_logprobs`, the rest by Arrow's
+reader, which takes four times as long, with one fixed schema. A slice that does not fit it exactly is
+read on its own, leniently, and stays whole in its choice's `extra`.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
 from stored_completions import extra as fit
+from stored_completions import usual_logprobs
 from stored_completions.extra import Extra, take
 from stored_completions.pages import elements, fields, loads
 from stored_completions.tables import LOGPROBS, TOP_LOGPROBS, Table
+from stored_completions.usual_logprobs import Unusual, entries
 
 LogprobTables = dict[str, pa.Table]
+Lists = dict[str, pa.ListArray]  # of tokens, one for each choice, by kind
 
 KINDS = ("content", "refusal")
 
@@ -35,28 +33,6 @@ _EXACT = float(2**53)
 _BATCH = (
     2_000_000  # bytes of slices that are read at once: more need much memory for a while, and no less time
 )
-
-# The same for DuckDB, and what it may be given: members in the two orders that servers are known to send,
-# none twice and none that has no column. A blank stands for any white space.
-_WEIGHED = {"token": "VARCHAR", "bytes": ["UTINYINT"], "logprob": "DOUBLE"}
-_STRUCTURE = json.dumps({kind: [{**_WEIGHED, "top_logprobs": [_WEIGHED]}] for kind in KINDS})
-
-
-def _list(item: str) -> str:
-    """Of JSON that is known to be well-formed: where its commas stand need not be looked at."""
-    return rf"(?:null|\[ (?:{item} ,? )*\])"
-
-
-_TEXT = r'(?:null|"(?:[^"\\]|\\.)*")'
-_NUMBER = r"(?:null|-?[0-9][0-9.eE+-]*)"
-_BYTES = _list("[0-9]{1,3}")
-_VALUES = (
-    rf'"token" : {_TEXT} , '
-    rf'(?:"logprob" : {_NUMBER} , "bytes" : {_BYTES}|"bytes" : {_BYTES} , "logprob" : {_NUMBER}) '
-)
-_ALTERNATIVES = _list(rf"\{{ {_VALUES}\}}")
-_TOKENS = _list(rf'\{{ {_VALUES}(?:, "top_logprobs" : {_ALTERNATIVES} )?\}}')
-_USUAL = rf'^\{{ "content" : {_TOKENS} (?:, "refusal" : {_TOKENS} )?\}}$'.replace(" ", r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True)
@@ -75,7 +51,7 @@ class _Unfit(Exception):
 
 
 def logprob_tables(slices: list[Slice]) -> LogprobTables:
-    """Tables `logprobs` and `top_logprobs` of the slices, in their order, without load id."""
+    """Tables `logprobs` and `top_logprobs` of the slices, without load id."""
     return _together([_fitting(batch) for batch in _batches(slices)])
 
 
@@ -90,9 +66,23 @@ def _batches(slices: list[Slice]) -> Iterator[list[Slice]]:
 
 
 def _fitting(slices: list[Slice]) -> LogprobTables:
+    """Those of each kind that are of the usual shape, then the rest."""
+    usual: dict[str, list[tuple[Slice, bytes]]] = {}
+    rest = []
+    for slice_ in slices:
+        found = entries(slice_.raw)
+        if found is None:
+            rest.append(slice_)
+        else:
+            usual.setdefault(found.kind, []).append((slice_, found.text))
+    parts = [_usual(kind, *map(list, zip(*pairs, strict=True))) for kind, pairs in usual.items()]
+    return _together([*parts, *([_strict(rest)] if rest else [])])
+
+
+def _usual(kind: str, slices: list[Slice], texts: list[bytes]) -> LogprobTables:
     try:
-        return _tables(slices, _read_usual(slices))
-    except (duckdb.Error, _Unfit):
+        return _tables(slices, _checked({kind: usual_logprobs.read(texts)}))
+    except (Unusual, _Unfit):
         return _strict(slices)
 
 
@@ -116,28 +106,11 @@ def _salvaged(slice_: Slice) -> LogprobTables:
     try:
         return _tables([slice_], _read([slice_], "ignore"))
     except (pa.ArrowInvalid, _Unfit):
-        return _tables([slice_], _salvage(slice_.raw))
+        return _tables([slice_], _lists(_salvage(slice_.raw)))
 
 
-def _read_usual(slices: list[Slice]) -> pa.Table:
-    """One row a slice, columns `content` and `refusal`, by DuckDB."""
-    raw = pa.array([slice_.raw for slice_ in slices], pa.string())
-    if not pc.all(pc.match_substring_regex(raw, _USUAL)).as_py():
-        raise _Unfit
-    with _duckdb().cursor() as cursor:
-        read = cursor.from_arrow(pa.table({"raw": raw})).project(
-            f"unnest(json_transform(raw, '{_STRUCTURE}'))"
-        )
-        return _checked(read.to_arrow_table().cast(_SCHEMA), len(slices))
-
-
-@cache
-def _duckdb() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"threads": 1})
-
-
-def _read(slices: list[Slice], unexpected: str) -> pa.Table:
-    """The same by Arrow. A line feed in JSON is only ever white space."""
+def _read(slices: list[Slice], unexpected: str) -> Lists:
+    """By Arrow. A line feed in JSON is only ever white space."""
     lines = b"\n".join(slice_.raw.replace(b"\n", b" ") for slice_ in slices)
     table = pyarrow.json.read_json(
         pa.BufferReader(lines),
@@ -146,34 +119,37 @@ def _read(slices: list[Slice], unexpected: str) -> pa.Table:
             explicit_schema=_SCHEMA, unexpected_field_behavior=unexpected
         ),
     )
-    return _checked(table, len(slices))
-
-
-def _checked(read: pa.Table, rows: int) -> pa.Table:
-    if read.num_rows != rows:
+    if table.num_rows != len(slices):
         raise _Unfit
-    for kind in KINDS:
-        tokens = _lists(read, kind).flatten()
+    return _checked(_lists(table))
+
+
+def _lists(table: pa.Table) -> Lists:
+    return {kind: table.column(kind).combine_chunks() for kind in KINDS}
+
+
+def _checked(read: Lists) -> Lists:
+    for lists in read.values():
+        tokens = lists.flatten()
         _check(tokens)
         _check(tokens.field("top_logprobs").flatten())
     return read
 
 
 def _check(tokens: pa.StructArray) -> None:
-    """Either takes numbers beyond a double or rounds integers beyond 2^53; Arrow lets a NaN and a null stand
-    among bytes, and DuckDB makes a null of a byte above 255."""
+    """No reader minds integers that a double cannot hold, and Arrow's lets a NaN and a null stand among bytes."""
     is_exact = pc.all(pc.less(pc.abs(tokens.field("logprob")), _EXACT), min_count=0).as_py()
-    if not is_exact or tokens.field("bytes").values.null_count:
+    byte_lists = tokens.field("bytes")
+    if not is_exact or (pa.types.is_list(byte_lists.type) and byte_lists.values.null_count):
         raise _Unfit
 
 
-def _tables(slices: list[Slice], read: pa.Table) -> LogprobTables:
-    tokens, alternatives = zip(*(_kind(slices, read, kind) for kind in KINDS), strict=True)
+def _tables(slices: list[Slice], read: Lists) -> LogprobTables:
+    tokens, alternatives = zip(*(_kind(slices, kind, lists) for kind, lists in read.items()), strict=True)
     return {LOGPROBS.name: pa.concat_tables(tokens), TOP_LOGPROBS.name: pa.concat_tables(alternatives)}
 
 
-def _kind(slices: list[Slice], read: pa.Table, kind: str) -> tuple[pa.Table, pa.Table]:
-    lists = _lists(read, kind)
+def _kind(slices: list[Slice], kind: str, lists: pa.ListArray) -> tuple[pa.Table, pa.Table]:
     owner, token_index = _positions(lists)
     tokens = lists.flatten()
     alternatives = tokens.field("top_logprobs")
@@ -210,11 +186,6 @@ def same(text: str, times: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(indexes, pa.array([text], pa.string()))
 
 
-def _lists(read: pa.Table, kind: str) -> pa.ListArray:
-    """A column's only chunk, or an empty one."""
-    return read.column(kind).combine_chunks()
-
-
 def _positions(lists: pa.ListArray) -> tuple[pa.Array, pa.Array]:
     """For each element of all the lists: which list it is in, and where in it."""
     owner = pc.list_parent_indices(lists)
@@ -225,16 +196,17 @@ def _positions(lists: pa.ListArray) -> tuple[pa.Array, pa.Array]:
 
 def _values(tokens: pa.StructArray) -> dict[str, pa.Array]:
     """Tokens repeat: each is stored once, as parquet would do in any case."""
-    token, blobs = tokens.field("token"), _blobs(tokens.field("bytes"))
     return {
-        "token": token.dictionary_encode(),
-        "bytes": blobs.dictionary_encode(),
+        "token": tokens.field("token").dictionary_encode(),
+        "bytes": _blobs(tokens.field("bytes")).dictionary_encode(),
         "logprob": tokens.field("logprob"),
     }
 
 
-def _blobs(lists: pa.ListArray) -> pa.Array:
-    """Lists of bytes as BLOBs: the same buffers, read as one value a list."""
+def _blobs(lists: pa.Array) -> pa.Array:
+    """Lists of bytes as BLOBs: the same buffers, read as one value a list. What is BLOBs stays as it is."""
+    if not pa.types.is_list(lists.type):
+        return lists
     validity, offsets = lists.buffers()[:2]
     data = lists.values.buffers()[1]
     return pa.Array.from_buffers(
