@@ -188,6 +188,35 @@ def test_a_server_that_lists_in_the_order_of_storing_loses_nothing(
     assert found == {row.id for row in server.rows}
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 0, 0, 1]), st.sampled_from([0, 0, 2, 60])), max_size=80),
+    st.integers(2, 30),
+    st.sampled_from([10_000, 20]),
+)
+def test_many_rows_out_of_order_are_read_or_refused_but_never_lost(
+    steps: list[tuple[int, int]], page_size: int, max_limit: int
+) -> None:
+    rows, second = account(*[1] * page_size, start=NOW - 60_000), NOW - 50_000
+    for number, (step, delay) in enumerate(steps):
+        second += step
+        rows.append(Row(f"c{number}", second - delay))
+    rows += account(*[1] * page_size, start=NOW - 10_000)
+    server = Server(rows, positional=True, as_stored=True, max_limit=max_limit)
+    try:
+        found, _ = run(server, Cursor(), Pace(page_size=page_size))
+    except NoProgress:
+        return
+    assert found == {row.id for row in rows}
+
+
+def test_a_page_with_several_rows_out_of_order_is_asked_for_in_a_larger_one() -> None:
+    seconds = [1, 1, 0, 1, 0, 1, 1, 2, 3, 4]
+    rows = [Row(f"c{number}", NOW - 900 + second) for number, second in enumerate(seconds)]
+    server = Server(rows, positional=True, as_stored=True)
+    found, _ = run(server, Cursor(), Pace(page_size=5))
+    assert len(found) == 10
+
+
 late_accounts = st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 590)), max_size=60)
 seldom_or_often = st.lists(st.integers(1, 900), min_size=1, max_size=12) | st.lists(
     st.integers(30, 120), min_size=20, max_size=50

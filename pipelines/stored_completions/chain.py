@@ -351,9 +351,12 @@ def _is_in_order(places: Sequence[int]) -> bool:
 
 
 def _may_be_a_straggler(places: Sequence[int]) -> bool:
-    """Whether it is one row out of order among those of one second, or two seconds the wrong way round: a larger
-    page will tell."""
-    return sum(later < earlier for earlier, later in pairwise(places)) == 1
+    """Whether these are rows out of order among others, or two seconds the wrong way round: a larger page will tell.
+
+    A list that goes the wrong way never rises.
+    """
+    falls = sum(later < earlier for earlier, later in pairwise(places))
+    return falls == 1 or any(later > earlier for earlier, later in pairwise(places))
 
 
 def _is_falling(places: Sequence[int]) -> bool:
