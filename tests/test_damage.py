@@ -103,7 +103,9 @@ def assert_named(done: Done, *paths: Path, relation: str = "chat.usage") -> None
     assert done.code == 3
     assert "checks failed (damaged_files)" in done.err
     assert "FAIL  damaged_files" in done.out
-    assert [f"Of {path} cannot be read: {relation}." in done.err for path in paths] == [True] * len(paths)
+    assert [f"{path} is damaged: {relation} cannot be read." in done.err for path in paths] == [True] * len(
+        paths
+    )
 
 
 def said_by(sandbox: Sandbox, folder: Path, *, fails: bool = False, full: bool = False) -> str:
@@ -141,7 +143,7 @@ def test_a_damaged_working_file_is_never_published(
     spoil(own.working, relation)
     whole = verify.wholeness(own)
     assert [each.relation for each in whole.working] == [relation]
-    assert f"Of {own.working} cannot be read: {relation}." in whole.remedy()
+    assert f"{own.working} is damaged: {relation} cannot be read." in whole.remedy()
     before = own.published.read_bytes()
     account.add(completion("after the damage", NOW - 1))
     try:

@@ -17,6 +17,7 @@ from console import run
 from stored_completions import schema
 from stored_completions.errors import WarehouseError
 from stored_completions.sandbox import Account, Sandbox
+from stored_completions.status import status
 from stored_completions.store import PIPELINE, RESOURCE
 from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 from stored_completions.warehouse import SCHEMA_VERSION
@@ -184,7 +185,7 @@ def test_what_an_older_version_did_not_say_of_a_walk_is_made_good(
     assert synced(fresh[1], folder).failure is None
 
 
-def test_notes_of_a_newer_version_are_read_as_far_as_they_are_known(
+def test_notes_of_a_newer_version_are_read_as_far_as_they_are_known_and_odd_ones_not_at_all(
     tmp_path: Path, fresh: tuple[Path, Sandbox]
 ) -> None:
     folder = Path(shutil.copytree(fresh[0], tmp_path / "newer"))
@@ -192,8 +193,16 @@ def test_notes_of_a_newer_version_are_read_as_far_as_they_are_known(
     notes = json.loads(journal.read_text())
     notes[NAME]["mood"] = "good"
     journal.write_text(json.dumps(notes))
-    assert run("status", at=folder).code == 0
-    assert synced(fresh[1], folder).failure is None
+    assert status(folder / NAME).last_run == notes[NAME]["last"] | {
+        name: notes[NAME]["last"][name][:19] + "+00:00" for name in ("started_at", "finished_at")
+    }
+    for odd in (
+        "garbage",
+        *(json.dumps({NAME: each}) for each in ({"runs": 5}, {"runs": [{}]}, {"cursors": [1]})),
+    ):
+        journal.write_text(odd)
+        assert status(folder / NAME).last_run["outcome"] == "done"  # type: ignore[index]
+        assert synced(fresh[1], folder).failure is None
 
 
 def test_before_the_first_load_nothing_is_missing() -> None:

@@ -15,6 +15,7 @@ from filelock import FileLock
 from stored_completions.warehouse import Files
 
 _MOST_RUNS = 10_000
+_IN_EACH_RUN = {"run_id", "source", "started_at", "finished_at", "outcome"}
 
 
 @dataclass
@@ -36,7 +37,20 @@ def read(files: Files) -> Notes:
     noted = _all(files.journal).get(files.published.name)
     if not isinstance(noted, dict):
         return Notes()
-    return Notes(**{each.name: noted[each.name] for each in fields(Notes) if each.name in noted})
+    found = Notes(**{each.name: noted[each.name] for each in fields(Notes) if each.name in noted})
+    return found if _is_sound(found) else Notes()
+
+
+def _is_sound(notes: Notes) -> bool:
+    """Whether this program could have written them: whoever reads them may rely on it."""
+    if not isinstance(notes.runs, list):
+        return False
+    runs = [*notes.runs, *([notes.last] if notes.last is not None else [])]
+    return (
+        all(isinstance(run, dict) and run.keys() >= _IN_EACH_RUN for run in runs)
+        and isinstance(notes.cursors, dict)
+        and all(isinstance(cursor, dict) for cursor in notes.cursors.values())
+    )
 
 
 def write(files: Files, notes: Notes) -> None:
@@ -52,6 +66,6 @@ def write(files: Files, notes: Notes) -> None:
 def _all(path: Path) -> dict[str, Any]:
     try:
         noted = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return noted if isinstance(noted, dict) else {}

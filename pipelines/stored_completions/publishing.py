@@ -111,8 +111,8 @@ def publish(files: Files, connection: duckdb.DuckDBPyConnection) -> None:
             raise _unpublishable(files) from error
         reason = getattr(error, "strerror", None) or first_line(error)
         raise WarehouseError(
-            f"Cannot publish {files.published}: {reason.rstrip('.')}. What was synced is kept in {files.working}; "
-            f"the next sync publishes it."
+            f"Cannot publish {files.published}: {reason.rstrip('.')}. What was synced is kept in {files.working}: mend "
+            f"the cause, and the next sync publishes it."
         ) from None
     files.unpublished.unlink(missing_ok=True)
 

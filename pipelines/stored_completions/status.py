@@ -146,7 +146,8 @@ def _lines(found: Status) -> Iterator[tuple[str, str]]:
         if found.last_run["outcome"] not in TO_THE_END:
             yield "last success", f"{_at(found.last_success_at)} UTC" if found.last_success_at else "none yet"
     since = f", since {_at(found.content_policy_since)} UTC" if found.content_policy_since else ""
-    purged = f"; {found.purged:,} completions were purged" if found.purged else ""
+    what = "completion was" if found.purged == 1 else "completions were"
+    purged = f"; {found.purged:,} {what} purged" if found.purged else ""
     yield "content policy", f"{policies.described(found.content_policy)}{since}{purged}"
     yield "input messages", _said_of_messages(found.messages)
     if len(found.freshness) == 1:

@@ -55,7 +55,7 @@ class Wholeness:
         """Which file lacks what, and what to do about it: it depends on whether the other one can be read."""
         pairs = ((self.files.published, self.published), (self.files.working, self.working))
         lacking = " ".join(
-            f"Of {path} cannot be read: {damage.named(found)}." for path, found in pairs if found
+            f"{path} is damaged: {damage.named(found)} cannot be read." for path, found in pairs if found
         )
         has_other = self.files.working.exists() and not self.working
         if not self.published or has_other:

@@ -76,9 +76,16 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _named(_: click.Context, __: click.Parameter, path: Path) -> Path:
+    if not path.name:
+        raise click.BadParameter("it is empty, and must name a file.")
+    return path
+
+
 def warehouse_option(command: Command) -> Command:
     return click.option(
         "--warehouse",
+        callback=_named,
         type=click.Path(dir_okay=False, path_type=Path),
         default="stored_completions.duckdb",
         envvar="STORED_COMPLETIONS_WAREHOUSE",

@@ -120,7 +120,8 @@ def _said(found: "Found") -> str:
 
 
 def _show(done: "Purged") -> None:
-    click.echo(f"The content of {_counted(done.completions, 'completion')} is erased; their usage stays.")
+    whose = "its" if done.completions == 1 else "their"
+    click.echo(f"The content of {_counted(done.completions, 'completion')} is erased; {whose} usage stays.")
     if done.quarantined:
         click.echo(f"That of {_counted(done.quarantined, 'object')} in quarantine is erased too.")
     if done.missing:
