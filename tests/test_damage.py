@@ -84,15 +84,19 @@ def test_each_spoilt_byte_is_found_and_its_table_named(folder: Path) -> None:
         flip(path, block, offset)
         assert [each.relation for each in damage.find(path)] == [used[block]] * (block in used), block
         flip(path, block, offset)
-    assert damage.find(path) == damage.unreadable(path) == []
+    assert damage.find(path) == []
 
 
-def test_the_sums_of_a_sound_file_are_those_that_duckdb_wrote(folder: Path) -> None:
-    """So that a sync asks DuckDB only where something is wrong."""
-    for path in (files(folder).working, files(folder).published):
-        assert not damage._is_suspect(path)
-    flip(path, 0, 0)
-    assert damage._is_suspect(path)
+def test_headers_and_blocks_that_are_cut_off_count_too(folder: Path) -> None:
+    path = files(folder).published
+    path.chmod(0o644)
+    for header in range(3):
+        flip(path, 0, header * 4096 + 3_000 - HEADERS)
+        assert [each.relation for each in damage.find(path)] == ["the whole file"]
+        flip(path, 0, header * 4096 + 3_000 - HEADERS)
+    last = max(blocks(path).items())
+    os.truncate(path, HEADERS + last[0] * BLOCK)
+    assert [each.relation for each in damage.find(path)] == [last[1]]
 
 
 def verified(folder: Path) -> Done:
@@ -119,7 +123,7 @@ def said_by(sandbox: Sandbox, folder: Path, *, fails: bool = False, full: bool =
 def assert_right(folder: Path, account: Account) -> None:
     assert_exact(folder, account)
     own = files(folder)
-    assert damage.unreadable(own.published) == damage.unreadable(own.working) == []
+    assert damage.find(own.published) == damage.find(own.working) == []
     assert not own.suspected.exists()
 
 

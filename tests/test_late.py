@@ -10,8 +10,9 @@ import pytest
 
 from stored_completions.cursor import Cursor
 from stored_completions.sandbox import Account
+from stored_completions.status import status
 from stored_completions.walk import Listed, Pace, Walk
-from synced import NOW, assert_exact, one, serving, synced
+from synced import NAME, NOW, assert_exact, one, serving, synced
 from test_sync import completion
 
 MINUTE = 60
@@ -129,6 +130,8 @@ def test_late_rows_come_in_through_the_real_program(tmp_path: Path) -> None:
     assert 500 < late_ones < 1_100
     assert one(tmp_path, "select sum(rows_late) from chat.sync_runs") == late_ones
     assert 2_400 < one(tmp_path, "select max(latest_seconds) from chat.sync_runs") < 3_600
+    (advised,) = status(tmp_path / NAME).warnings
+    assert "of 60 minutes): later ones are missed. Raise it, for example with --lookback 2h." in advised
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
 """Bytes of a warehouse file that a disk or somebody spoilt, found before anybody reads them.
 
 DuckDB holds every block against its sum when it reads it, and a sync reads few of them: it would copy the others,
-spoilt as they are, into what analysts open. So each copy's sums are reckoned as DuckDB does, which takes half a CPU
-second a gigabyte; only where one does not agree is DuckDB asked which table it belongs to. A block that nothing
-uses any more may be spoilt, too: that harms nobody.
+spoilt as they are, into what analysts open. So here each block's sum is reckoned as DuckDB does, which takes half a
+CPU second a gigabyte and no memory, and DuckDB is asked which table a wrong one belongs to. A block that nothing uses
+any more may be spoilt, too: that harms nobody. The format is that of DuckDB 1.4, which every later version reads.
 """
 
 import contextlib
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 import pyarrow as pa
@@ -20,42 +22,40 @@ from stored_completions.warehouse import Damaged, connect, first_line
 
 EVERYTHING = "the whole file"
 
-_HEADERS = 3 * 4096  # the file's own, and two of the database, each with its sum
-_BLOCK_SIZE = slice(4096 + 40, 4096 + 48)
-_SMALLEST_BLOCK = 4096
-_SUM = 8  # bytes at the head of a block: the sum of the rest
+_HEADER = (
+    4096  # bytes; there are three: the file's own, and two of the database, of which the later one counts
+)
+_DATABASE = struct.Struct("<6Q")  # sum, number, catalog, free blocks, how many blocks, bytes of each
+_SUM = 8  # bytes at the head of a block or header: the sum of the rest
 _FACTOR = pa.scalar(0xBF58476D1CE4E5B9, pa.uint64())
 _SEED = 5381
-_MEMORY = "200MB"  # that reading a file whole may keep of it
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A table of which a block cannot be read, and DuckDB's reason."""
+    """A table of which a block cannot be read, and why."""
 
     relation: str
     reason: str
 
 
-def find(path: Path) -> list[Unreadable]:
-    """The tables of the file that cannot be read whole, none if there is no file; nothing is written."""
-    return unreadable(path) if path.exists() and _is_suspect(path) else []
-
-
-def unreadable(path: Path) -> list[Unreadable]:
-    """The same, with every value of every table read, whatever the sums say."""
-    try:
-        with contextlib.closing(connect(path, read_only=True)) as connection:
-            connection.execute(f"set memory_limit = '{_MEMORY}'")
-            return list(_unreadable(connection))
-    except Damaged as error:
-        return [Unreadable(EVERYTHING, first_line(error.__cause__ or error))]
-    except duckdb.Error as error:
-        return [Unreadable(EVERYTHING, first_line(error))]
-
-
 class Spoilt(WarehouseError):
     """A file of which a block is not as DuckDB wrote it."""
+
+
+def find(path: Path) -> list[Unreadable]:
+    """The tables of the file that cannot be read whole, none if there is no file; nothing is written."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        wrong = list(_wrong_blocks(file))
+    if not wrong:
+        return []
+    try:
+        with contextlib.closing(connect(path, read_only=True)) as connection:
+            return list(_holding(connection, set(wrong)))
+    except Damaged as error:
+        return [Unreadable(EVERYTHING, first_line(error.__cause__ or error))]
 
 
 def check(path: Path) -> None:
@@ -69,7 +69,7 @@ def named(found: list[Unreadable]) -> str:
 
 
 def is_cause_of(error: BaseException | None) -> bool:
-    """Whether DuckDB met a spoilt block on the way to this error."""
+    """Whether a spoilt block was met on the way to this error."""
     while error is not None:
         if isinstance(error, Spoilt):
             return True
@@ -79,30 +79,21 @@ def is_cause_of(error: BaseException | None) -> bool:
     return False
 
 
-def _unreadable(connection: duckdb.DuckDBPyConnection) -> Iterator[Unreadable]:
-    tables = "select schema_name, table_name from duckdb_tables() where not internal order by all"
-    for schema, table in connection.execute(tables).fetchall():
-        try:
-            connection.execute(f'select bit_xor(hash(rows)) from "{schema}"."{table}" as rows').fetchall()
-        except duckdb.Error as error:
-            yield Unreadable(f"{schema}.{table}", first_line(error))
+def _wrong_blocks(file: BinaryIO) -> Iterator[int]:
+    """Numbers of the blocks whose sum is not the one at their head, or that are missing; -1 for a header."""
+    headers = [file.read(_HEADER) for _ in range(3)]
+    if not all(len(header) == _HEADER and _is_sound(header) for header in headers):
+        yield -1
+        return
+    _, _, _, _, count, size = max(map(_DATABASE.unpack_from, headers[1:]), key=lambda header: header[1])
+    for number in range(count):
+        block = file.read(size)
+        if len(block) != size or not _is_sound(block):
+            yield number
 
 
-def _is_suspect(path: Path) -> bool:
-    """Whether a block has another sum than DuckDB wrote at its head; True, too, where that cannot be told."""
-    with path.open("rb") as file:
-        headers = file.read(_HEADERS)
-        size = int.from_bytes(headers[_BLOCK_SIZE], "little")
-        if len(headers) < _HEADERS or size < _SMALLEST_BLOCK or size % _SMALLEST_BLOCK:
-            return True
-        while block := file.read(size):
-            if len(block) != size or int.from_bytes(block[:_SUM], "little") != _sum(block):
-                return True
-    return False
-
-
-def _sum(block: bytes) -> int:
-    """DuckDB's sum of a block: each word behind the head times a factor, exclusive or."""
+def _is_sound(block: bytes) -> bool:
+    """Whether the sum at its head is DuckDB's of the rest: each word times a factor, exclusive or."""
     words = pa.Array.from_buffers(pa.uint64(), len(block) // 8 - 1, [None, pa.py_buffer(block)[_SUM:]])
     words = pc.multiply(words, _FACTOR)
     total = _SEED
@@ -111,4 +102,30 @@ def _sum(block: bytes) -> int:
             total ^= words[-1].as_py()
         half = len(words) // 2
         words = pc.bit_wise_xor(words[:half], words[half : 2 * half])
-    return total ^ words[0].as_py()  # type: ignore[no-any-return]
+    return bool(int.from_bytes(block[:_SUM], "little") == total ^ words[0].as_py())
+
+
+def _holding(connection: duckdb.DuckDBPyConnection, wrong: set[int]) -> Iterator[Unreadable]:
+    """What uses these blocks."""
+    catalog = {id_ for (id_,) in connection.execute("select block_id from pragma_metadata_info()").fetchall()}
+    if found := wrong & {-1, *catalog}:
+        yield Unreadable(EVERYTHING, _reason(found))
+    tables = "select schema_name, table_name from duckdb_tables() where not internal order by all"
+    for schema, table in connection.execute(tables).fetchall():
+        try:
+            segments = connection.execute(
+                "select list_distinct(flatten(list([block_id] || coalesce(additional_block_ids, []))))"
+                f' from pragma_storage_info(\'"{schema}"."{table}"\')'
+            ).fetchall()
+        except duckdb.Error as error:
+            yield Unreadable(f"{schema}.{table}", first_line(error))
+        else:
+            if found := wrong & set(segments[0][0] or ()):
+                yield Unreadable(f"{schema}.{table}", _reason(found))
+
+
+def _reason(wrong: set[int]) -> str:
+    blocks = ", ".join(map(str, sorted(wrong)[:5])) + (", ..." if len(wrong) > 5 else "")
+    return (
+        f"of block {blocks} the sum is wrong" if len(wrong) == 1 else f"of blocks {blocks} the sums are wrong"
+    )

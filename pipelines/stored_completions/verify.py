@@ -70,8 +70,8 @@ class Wholeness:
 
 
 def wholeness(files: Files) -> Wholeness:
-    """Reads every value of both files. The lock is held meanwhile for the working file, so that no sync writes to it."""
-    published = damage.unreadable(files.published) if files.published.exists() else []
+    """Reads every block of both files. The lock is held meanwhile for the working file, so that no sync writes to it."""
+    published = damage.find(files.published)
     working: list[Unreadable] = []
     unread = None
     try:
@@ -79,7 +79,7 @@ def wholeness(files: Files) -> Wholeness:
             if not is_held:
                 unread = "a sync is at work on it"
             elif files.working.exists():
-                working = damage.unreadable(files.working)
+                working = damage.find(files.working)
     except (OSError, WarehouseError) as error:
         unread = str(error).rstrip(".")
     return Wholeness(files, published, working, unread)
