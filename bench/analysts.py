@@ -195,6 +195,7 @@ def make(path: Path, completions: int, memory: str, every: int = PLAIN) -> None:
         connection.execute(f"set memory_limit = '{memory}'")
         connection.execute("set TimeZone = 'UTC'")
         store.create_own_tables(connection)
+        models.create_reference_tables(connection)
         for each in TABLES:
             connection.register("empty", each.schema.empty_table())
             connection.execute(f"create table chat.{each.name} as from empty")

@@ -25,7 +25,7 @@ notebook, a BI tool), or ask with `stored-completions query "..."`. It is replac
 brought something: an open connection keeps the old state, a new one sees the new.
 
 - **`marts`** are views for people: start with `marts.completions_wide`. **`chat`** has what the API said, table by
-  table. **`reports`** has tables of sums that make reports quick.
+  table. **`reports`** has tables that a sync keeps so that reports and views are quick.
 - Every child of a completion joins with `using (completion_id)` and carries the `created_date` of its completion:
   filter on it, rows are in order of time and DuckDB skips the rest; join with `using (completion_id, created_date)`
   and it skips the rest of both (only completions without a usable time, whose day is NULL, fall out of such a join).
@@ -39,7 +39,7 @@ brought something: an open connection keeps the old state, a new one sees the ne
   there in translation and give the same rows (`make test-spark` compares them); [SCALE.md](SCALE.md) says what is for how
   much.
 
-The same texts stand in the file, for schemas chat and marts: `select comment from duckdb_columns() where table_name = 'choices'`, and
+The same texts stand in the file: `select comment from duckdb_columns() where table_name = 'choices'`, and
 `duckdb_tables()`, `duckdb_views()`. Answers below are those of a demo account of 2,000 invented completions whose
 clock stands at 20 November 2026; `stored-completions demo` makes the same one up to now, so that dates, and what
 hangs on them, differ. Each question is a file under `sql/examples/`.
@@ -59,7 +59,7 @@ def page(connection: duckdb.DuckDBPyConnection) -> str:
 _SCHEMAS = {
     "marts": "views for people",
     "chat": "what the API said",
-    "reports": "sums of each day",
+    "reports": "kept for reports and views",
 }
 
 

@@ -5,14 +5,18 @@ from typing import Any
 
 import duckdb
 
+from stored_completions import models
+from stored_completions.reports import rollup
 from stored_completions.tables import BOOKKEEPING, BY_NAME, LOAD_ID, REFERENCE_TABLES, TABLES
 
 Row = dict[str, Any]
 
+READ_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
 
 def warehouse(**rows: list[Row]) -> duckdb.DuckDBPyConnection:
-    """`rows` by table; a column that is not given is NULL, a source is `default`, and children
-    take the created_date of their completion."""
+    """`rows` by table; a column that is not given is NULL, a source is `default`, children take the created_date of
+    their completion, and one with a prompt has had its messages read."""
     connection = duckdb.connect()
     connection.execute("create schema chat")
     for table in (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING):
@@ -20,9 +24,20 @@ def warehouse(**rows: list[Row]) -> duckdb.DuckDBPyConnection:
         connection.execute(f"create table chat.{table.name} as select * from empty")
         connection.unregister("empty")
     dates = {row["completion_id"]: _date(row) for row in rows.get("completions", [])}
+    asked = [row["completion_id"] for row in rows.get("prompts", [])]
     for name, given in rows.items():
         insert(connection, name, *(_filled(name, row, dates) for row in given))
+    connection.execute(
+        "update chat.completions set messages_synced_at = ? where messages_synced_at is null and completion_id in (select unnest(?))",
+        [READ_AT, asked],
+    )
     return connection
+
+
+def publish(connection: duckdb.DuckDBPyConnection) -> None:
+    """Makes the views and fills the tables that they rest on, as a sync does before it publishes."""
+    models.create_views(connection)
+    rollup.refresh(connection)
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, *rows: Row) -> None:

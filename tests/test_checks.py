@@ -17,6 +17,7 @@ from stored_completions.completions import Rows
 from stored_completions.items import item
 from stored_completions.models import CheckResult
 from stored_completions.pages import entry
+from stored_completions.reports import rollup
 
 DAY = date(2025, 3, 1)
 READ = at("2025-03-02 00:00")
@@ -355,6 +356,7 @@ EVERY_BREAK = [(check, *broken) for check, breaks in BREAKS.items() for broken i
 @pytest.mark.parametrize("time_zone", ["UTC", "America/Los_Angeles"])
 def test_good_rows_pass_every_check(time_zone: str) -> None:
     connection = good()
+    rollup.refresh(connection)
     connection.execute(f"set TimeZone = '{time_zone}'")
     results = models.run_checks(connection)
     assert [(result.name, result.failing_rows, result.sample) for result in results] == [
@@ -365,6 +367,8 @@ def test_good_rows_pass_every_check(time_zone: str) -> None:
 @pytest.mark.parametrize(("check", "table", "row", "failing"), EVERY_BREAK)
 def test_a_check_shows_the_row_that_breaks_it(check: str, table: str, row: Row, failing: Row) -> None:
     connection = good()
+    if check == "thread_totals":
+        rollup.refresh(connection)
     insert(connection, table, row)
     result = result_of(connection, check)
     assert (result.failing_rows, result.sample) == (1, (failing,))
@@ -373,6 +377,7 @@ def test_a_check_shows_the_row_that_breaks_it(check: str, table: str, row: Row, 
 def test_a_completion_that_is_there_twice_shows_in_each_view() -> None:
     connection = good()
     connection.execute("insert into chat.completions from chat.completions where completion_id = 'a'")
+    rollup.refresh(connection)
     sums = [
         (row["relation"], row["measure"])
         for check in ("answer_totals", "thread_totals")
@@ -387,8 +392,6 @@ def test_a_completion_that_is_there_twice_shows_in_each_view() -> None:
         ("marts.answer_rates", "choices"),
         ("marts.choice_confidence", "tokens"),
         ("marts.turns", "turns"),
-        ("marts.threads", "turns"),
-        ("marts.threads", "prompt_tokens"),
     ]
 
 

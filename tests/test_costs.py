@@ -15,6 +15,7 @@ from stored_completions import models
 from stored_completions.prices import overrides as price_overrides
 from stored_completions.prices import sets as prices
 from stored_completions.prices.changes import PriceChange, diff
+from stored_completions.reports import rollup
 
 LARGEST = 2**63 - 1
 NOON = at("2026-11-01 12:00")
@@ -574,6 +575,7 @@ def test_metadata_usage_adds_up_to_the_whole_under_each_key(given: DuckDBPyConne
 
 def test_unpriced_models(given: DuckDBPyConnection) -> None:
     day = date(2026, 11, 1)
+    rollup.refresh(given)
     assert rows(given, "select * from marts.unpriced_models order by model") == [
         {
             "model": model,

@@ -8,7 +8,7 @@ import pytest
 
 from given import warehouse
 from stored_completions import models
-from stored_completions.models import LAYERS, Model
+from stored_completions.models import Model
 from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 
 GOOD = """-- Answers of a completion,
@@ -115,9 +115,9 @@ def test_a_true_header_is_silent(tmp_path: Path) -> None:
 
 
 @EVERY_MODEL
-def test_a_layer_reads_only_the_ones_before_it_and_marts_each_other(model: Model) -> None:
-    below = LAYERS[: LAYERS.index(model.layer)] if model.layer in LAYERS else ("chat", "marts")
-    may_read = {*below, "marts"} if model.layer == "marts" else set(below)
+def test_a_layer_reads_only_the_ones_that_it_may(model: Model) -> None:
+    """Views may read the tables that are kept of other views."""
+    may_read = {"chat", "marts", "reports"} if model.layer in ("marts", "checks") else {"chat", "marts"}
     assert model.reads
     assert {relation.partition(".")[0] for relation in model.reads} <= may_read
 
@@ -142,6 +142,7 @@ def test_views_are_created_after_what_they_read() -> None:
 
 def test_views_and_tables_are_described_in_the_warehouse() -> None:
     connection = warehouse()
+    described_models = [*models.models("marts"), *models.models("reports")]
     described_tables = (*TABLES, *REFERENCE_TABLES, *BOOKKEEPING)
     models.comment_tables(connection)
     models.create_views(connection)
@@ -154,24 +155,21 @@ def test_views_and_tables_are_described_in_the_warehouse() -> None:
     )
     assert described == {
         **{f"chat.{table.name}": table.description for table in described_tables},
-        **{
-            view.relation: f"{view.description} Grain: {', '.join(view.grain)}."
-            for view in models.models("marts")
-        },
+        **{view.relation: f"{view.description} Grain: {', '.join(view.grain)}." for view in described_models},
     }
     columns = connection.execute(
-        "select table_name || '.' || column_name, comment from duckdb_columns()"
-        " where schema_name in ('chat', 'marts')"
+        "select schema_name || '.' || table_name || '.' || column_name, comment from duckdb_columns()"
+        " where schema_name in ('chat', 'marts', 'reports')"
     ).fetchall()
     assert dict(columns) == {
         **{
-            f"{table.name}.{column.name}": column.description
+            f"chat.{table.name}.{column.name}": column.description
             for table in described_tables
             for column in table.columns
         },
         **{
-            f"{view.name}.{name}": text
-            for view in models.models("marts")
+            f"{view.relation}.{name}": text
+            for view in described_models
             for name, text in view.columns.items()
         },
     }

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from given import Row, at, rows, warehouse
-from stored_completions import models, query
+from given import Row, at, publish, rows, warehouse
+from stored_completions import query
 from stored_completions.billing.line_items import billed_name
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.sandbox.bill import CAUSES, LAB, PROJECT
@@ -193,7 +193,7 @@ def given(
         ],
         organization_bills=[own | bill],
     )  # fmt: skip
-    models.create_views(connection)
+    publish(connection)
     return connection
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from duckdb import DuckDBPyConnection
 
-from given import Row, rows, warehouse
-from stored_completions import models
+from given import READ_AT, Row, insert, publish, rows, warehouse
+from stored_completions.reports import rollup
 
 START = datetime(2025, 3, 1, 23, 30, tzinfo=UTC)
 DAY = date(2025, 3, 1)
@@ -140,7 +140,7 @@ def chat(request: pytest.FixtureRequest) -> Iterator[DuckDBPyConnection]:
     )
     with given as connection:
         connection.execute(f"set TimeZone = '{request.param}'")
-        models.create_views(connection)
+        publish(connection)
         yield connection
 
 
@@ -161,6 +161,7 @@ def turn(id_: str, thread: str | None = None, **differing: Any) -> Row:
         "created_date": given["created_at"].date(),
         "model": given["model"],
         "thread_id": thread or id_,
+        "thread_date": DAY,
         "turn_index": 0,
         "continues_id": None,
         "continues_choice_index": None,
@@ -387,3 +388,71 @@ def test_each_completion_that_was_read_is_one_turn_of_one_thread(chat: DuckDBPyC
     (sums,) = chat.execute("select sum(turns), count(*) from marts.threads").fetchall()
     assert sums == (len(PROMPTS), 6)
     assert chat.execute("select sum(completions) from marts.prompts").fetchall() == [(len(PROMPTS),)]
+
+
+def test_only_threads_that_changed_are_told_anew() -> None:
+    """Each step leaves the table as its SQL has it, and no step touches `apart`, whose turn is spoiled before."""
+    first = {"completion_id": "first", "created_at": START, "source": "default", "_dlt_load_id": "load"}
+    fill = [completion(f"apart {number}", -number) for number in range(20)]
+    with warehouse(
+        completions=[*fill, completion("second", 90_000), completion("third", 90_060)],
+        prompts=[
+            *({"completion_id": row["completion_id"], "prompt_hash": row["completion_id"]} for row in fill),
+            {"completion_id": "second", "prompt_hash": "p x u", "message_count": 3},
+            {"completion_id": "third", "prompt_hash": "p x u y v", "message_count": 5},
+        ],
+        choices=[{"completion_id": "second", "choice_index": 0, "answer_hash": "y"}],
+        messages=[
+            {
+                "completion_id": id_,
+                "message_index": index,
+                "role": "assistant",
+                "history_hash": before,
+                "message_hash": hash_,
+            }
+            for id_, index, before, hash_ in [
+                ("second", 1, "p", "x"),
+                ("third", 1, "p", "x"),
+                ("third", 3, "p x u", "y"),
+            ]
+        ],
+    ) as connection:
+        publish(connection)
+        assert threads(connection) == {"second": "second", "third": "second"}
+        connection.execute("update reports.turns set message_count = 99 where completion_id = 'apart 7'")
+        spoiled = [("reports.turns", DAY, 2)]
+
+        def refreshed() -> dict[str, str]:
+            rollup.refresh(connection)
+            assert [tuple(row.values()) for row in rollup.stale_rows(connection)] == spoiled
+            return threads(connection)
+
+        insert(connection, "completions", first | {"created_date": DAY, "messages_synced_at": READ_AT})
+        insert(connection, "choices", _child("first", choice_index=0, answer_hash="x"))
+        insert(connection, "prompts", _child("first", prompt_hash="p", message_count=1))
+        assert refreshed() == {"first": "first", "second": "first", "third": "first"}
+
+        connection.execute("update chat.choices set answer_hash = 'z' where completion_id = 'first'")
+        connection.execute("update chat.completions set _dlt_load_id = 'next' where completion_id = 'first'")
+        assert refreshed() == {"first": "first", "second": "second", "third": "second"}
+
+        connection.execute("update chat.completions set deleted_at = now() where completion_id = 'third'")
+        assert refreshed() == {"first": "first", "second": "second", "third": "second"}
+
+        connection.execute("delete from chat.prompts where completion_id = 'second'")
+        connection.execute(
+            "update chat.completions set messages_synced_at = null where completion_id = 'second'"
+        )
+        assert refreshed() == {"first": "first", "third": "third"}
+
+
+def _child(id_: str, **fields: Any) -> Row:
+    return {"completion_id": id_, "created_date": DAY, **fields}
+
+
+def threads(connection: DuckDBPyConnection) -> dict[str, str]:
+    """The thread of each turn that is not `apart`."""
+    found = connection.execute(
+        "select completion_id, thread_id from marts.turns where not starts_with(completion_id, 'apart')"
+    )
+    return dict(found.fetchall())

@@ -1,5 +1,7 @@
 -- A warehouse of any size, made in SQL: $completions completions over 90 days, in order of time, in the shares of
 -- tiers, tools and labels that accounts have; one in $every has logprobs of $tokens tokens with 4 alternatives each.
+-- Of one in six the messages were read: threads of four turns, half an hour apart; of one in 60 a prompt that others
+-- had as well. The organization's bill has every day, with a share of cached input that only it tells.
 create temp table numbers as
 select
     range as number,
@@ -32,6 +34,7 @@ select
     md5(number::varchar) as row_hash,
     created_at as first_seen_at,
     created_at as last_seen_at,
+    case when number % 6 = 0 or number % 60 = 1 then created_at end as messages_synced_at,
     '1' as _dlt_load_id
 from dated order by number;
 
@@ -48,6 +51,7 @@ select
     'assistant' as role,
     case when chance // 1000 % 7 <> 0 then repeat('An answer of some words. ', (1 + chance // 500 % 6)::integer) end as content,
     false as refusal_sent,
+    md5('answer ' || number || ' ' || answers.choice_index) as answer_hash,
     '1' as _dlt_load_id
 from dated
 cross join unnest(case when chance // 100 % 20 = 0 then [0, 1, 2] else [0] end) as answers (choice_index)
@@ -142,6 +146,97 @@ select
 from chat.logprobs
 cross join range(4)
 order by created_date, completion_id, choice_index, kind, token_index, range;
+
+-- the turns of a thread have a quarter of a block between them: number 6 * (4 * apart * block + apart * turn + thread)
+create temp table asked as
+select
+    dated.*,
+    case when number % 6 = 0 then number // 6 // apart % 4 else 0 end as turn,
+    case
+        when number % 6 = 0 then 'thread ' || (number - 6 * apart * (number // 6 // apart % 4))
+        else 'prompt ' || chance % 5000
+    end as thread,
+    number - 6 * apart * (number // 6 // apart % 4) as first_number
+from dated
+cross join (select greatest($completions // 24000, 1) as apart)
+where number % 6 = 0 or number % 60 = 1
+order by number;
+
+insert into chat.messages by name
+select
+    completion_id,
+    range as message_index,
+    created_date,
+    'msg_' || left(md5(number || '-' || range), 24) as message_id,
+    case when range = 0 then 'system' when range % 2 = 1 then 'user' else 'assistant' end as role,
+    repeat('A message of some words. ', (1 + hash(number, range) % 9)::integer) as content,
+    case
+        when range > 0 and range % 2 = 0
+            then md5('answer ' || (first_number + 6 * greatest($completions // 24000, 1) * (range // 2 - 1)) || ' 0')
+        else md5('message ' || thread || range)
+    end as message_hash,
+    case when range > 0 then md5(thread || ' ' || range) end as history_hash
+from asked
+cross join lateral range(2 + 2 * turn)
+order by number, range;
+
+insert into chat.prompts by name
+select
+    completion_id,
+    created_date,
+    2 + 2 * turn as message_count,
+    md5(thread || ' ' || (2 + 2 * turn)) as prompt_hash,
+    md5((chance % 12)::varchar) as system_prompt_hash
+from asked order by number;
+drop table asked;
+
+insert into chat.organization_usage by name
+select
+    'default' as source,
+    created_date as usage_date,
+    md5(created_date || model || service_tier) as group_id,
+    'proj_bench' as project_id,
+    'key_bench' as api_key_id,
+    model,
+    model as billed_model,
+    false as batch,
+    case service_tier when 'flex' then 'flex-tier' else 'default' end as service_tier,
+    case service_tier when 'flex' then 'flex' else 'standard' end as price_tier,
+    count(*) * 2 as num_model_requests,
+    sum(prompt_tokens)::bigint * 2 as input_tokens,
+    sum(prompt_tokens)::bigint * 2 // 5 as input_cached_tokens,
+    sum(completion_tokens)::bigint * 2 as output_tokens,
+    max(created_at) as read_at
+from chat.completions
+join chat.usage using (completion_id, created_date)
+group by created_date, model, service_tier
+order by created_date, model, service_tier;
+
+insert into chat.organization_costs by name
+select
+    source,
+    usage_date as cost_date,
+    md5(group_id || kinds.kind) as group_id,
+    project_id,
+    api_key_id,
+    case price_tier when 'flex' then 'flex | ' else '' end || model || ', ' || kinds.kind as line_item,
+    billed_model,
+    kinds.kind,
+    case price_tier when 'flex' then 'flex' end as prefix,
+    false as long_context,
+    case kinds.kind
+        when 'input' then input_tokens - input_cached_tokens
+        when 'cached input' then input_cached_tokens
+        else output_tokens
+    end * 0.000002 as amount_usd,
+    'usd' as currency,
+    read_at
+from chat.organization_usage
+cross join unnest(['input', 'cached input', 'output']) as kinds (kind)
+order by usage_date, model, price_tier;
+
+insert into chat.organization_bills (source, bill_source, project_id, first_date, last_date, read_at)
+select 'default', 'default', 'proj_bench', min(created_date), max(created_date), max(created_at) from dated;
 
 insert into chat.sync_runs by name
 select 'run' as run_id, 'default' as source, max(created_at) as started_at, max(created_at) as finished_at,

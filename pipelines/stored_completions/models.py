@@ -16,6 +16,8 @@ from duckdb import DuckDBPyConnection
 from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 
 LAYERS = ("chat", "marts", "reports", "custom")
+DAY_MARKS = "reports.daily_costs_marks"
+TURN_MARKS = "reports.turns_marks"
 
 _COLUMN = re.compile(r"   (\w+)\s+(\S.*)")
 _WORD = re.compile(r" (about|engine): *(\S+) *")
@@ -105,19 +107,43 @@ def _header(lines: list[str]) -> dict[str, Any]:
 def create_views(connection: DuckDBPyConnection) -> None:
     """Creates or replaces every view of schema marts, described as its header does.
 
-    A warehouse that was never given prices gets their tables empty: its costs are NULL, its views work.
+    A warehouse that was never given prices gets their tables empty: its costs are NULL, its views work. So do the
+    tables of schema reports, which views read too, until `reports.rollup` fills them.
     """
     create_reference_tables(connection)
     connection.execute("create schema if not exists marts")
-    for model in in_order(models("marts")):
-        connection.execute(f"create or replace view {model.relation} as\n{model.sql}")
+    connection.execute("create schema if not exists reports")
+    for model in in_order([*models("marts"), *models("reports")]):
+        if model.layer == "reports":
+            if not is_kept(connection, model):
+                create_kept(connection, model)
+        else:
+            connection.execute(f"create or replace view {model.relation} as\n{model.sql}")
         describe(connection, model, model.columns)
 
 
-def describe(connection: DuckDBPyConnection, view: Model, columns: dict[str, str]) -> None:
-    """Puts what a header says onto its view."""
-    description = f"{view.description} Grain: {', '.join(view.grain)}."
-    _comment(connection, "view", view.relation, description, columns)
+def is_kept(connection: DuckDBPyConnection, model: Model) -> bool:
+    """Whether the table of a file under `sql/reports` is there with the columns of today."""
+    found = connection.execute(
+        "select column_name from duckdb_columns() where database_name = current_database() and schema_name = ?"
+        " and table_name = ? order by column_index",
+        [model.layer, model.name],
+    )
+    return [row[0] for row in found.fetchall()] == list(model.columns)
+
+
+def create_kept(connection: DuckDBPyConnection, model: Model) -> None:
+    """Makes the table of a file under `sql/reports`, empty, and forgets what any of them was made of."""
+    connection.execute(f"create or replace table {model.relation} as\n{model.sql}\nlimit 0")
+    for marks in (DAY_MARKS, TURN_MARKS):
+        connection.execute(f"drop table if exists {marks}")
+
+
+def describe(connection: DuckDBPyConnection, model: Model, columns: dict[str, str]) -> None:
+    """Puts what a header says onto its view or table."""
+    description = f"{model.description} Grain: {', '.join(model.grain)}."
+    kind = "table" if model.layer == "reports" else "view"
+    _comment(connection, kind, model.relation, description, columns)
 
 
 def create_reference_tables(connection: DuckDBPyConnection) -> None:

@@ -19,48 +19,99 @@
 --   unpriced_completions      completions without a cost
 --   first_seen_at             when the first of them was created
 --   last_seen_at              when the last of them was created
-with prompts as (
+with prompts as not materialized (
     select * from chat.prompts
+    where prompts.prompt_hash is not null
 ),
-completion_costs as (
-    select * from marts.completion_costs
+turns as not materialized (
+    select * from marts.turns
+),
+-- joined by day too, so that a filter reaches every table, and apart where there is no day
+asked as (
+    select
+        prompts.prompt_hash,
+        prompts.system_prompt_hash,
+        turns.*
+    from prompts
+    inner join turns
+        on turns.completion_id = prompts.completion_id
+        and turns.created_date = prompts.created_date
+    union all
+    select
+        prompts.prompt_hash,
+        prompts.system_prompt_hash,
+        turns.*
+    from prompts
+    inner join turns on turns.completion_id = prompts.completion_id
+    where prompts.created_date is null
+        and turns.created_date is null
+),
+answered as (
+    select
+        prompts.prompt_hash,
+        choices.answer_hash
+    from prompts
+    inner join chat.choices
+        on choices.completion_id = prompts.completion_id
+        and choices.created_date = prompts.created_date
+    union all
+    select
+        prompts.prompt_hash,
+        choices.answer_hash
+    from prompts
+    inner join chat.choices on choices.completion_id = prompts.completion_id
+    where prompts.created_date is null
+        and choices.created_date is null
+),
+called as (
+    select
+        prompts.prompt_hash,
+        tool_calls.arguments_valid
+    from prompts
+    inner join chat.tool_calls
+        on tool_calls.completion_id = prompts.completion_id
+        and tool_calls.created_date = prompts.created_date
+    union all
+    select
+        prompts.prompt_hash,
+        tool_calls.arguments_valid
+    from prompts
+    inner join chat.tool_calls on tool_calls.completion_id = prompts.completion_id
+    where prompts.created_date is null
+        and tool_calls.created_date is null
 ),
 choices as (
     select
-        prompts.prompt_hash,
+        answered.prompt_hash,
         count(*) as answers,
-        count(distinct choices.answer_hash) as distinct_answers
-    from chat.choices
-    inner join prompts on prompts.completion_id = choices.completion_id
-    group by prompts.prompt_hash
+        count(distinct answered.answer_hash) as distinct_answers
+    from answered
+    group by answered.prompt_hash
 ),
 tool_calls as (
     select
-        prompts.prompt_hash,
+        called.prompt_hash,
         count(*) as tool_calls,
-        count(case when not tool_calls.arguments_valid then 1 end) as invalid_tool_calls
-    from chat.tool_calls
-    inner join prompts on prompts.completion_id = tool_calls.completion_id
-    group by prompts.prompt_hash
+        count(case when not called.arguments_valid then 1 end) as invalid_tool_calls
+    from called
+    group by called.prompt_hash
 ),
 sums as (
     select
-        prompts.prompt_hash,
-        min(prompts.system_prompt_hash) as system_prompt_hash,
-        min(prompts.message_count) as message_count,
-        min(prompts.completion_id) as completion_id,
+        asked.prompt_hash,
+        min(asked.system_prompt_hash) as system_prompt_hash,
+        min(asked.message_count) as message_count,
+        min(asked.completion_id) as completion_id,
         count(*) as completions,
-        count(distinct completion_costs.model) as models,
-        sum(completion_costs.prompt_tokens) as prompt_tokens,
-        sum(completion_costs.completion_tokens) as completion_tokens,
-        sum(completion_costs.cost_usd) as cost_usd,
-        count(*) - count(completion_costs.cost_usd) as unpriced_completions,
-        min(completion_costs.created_at) as first_seen_at,
-        max(completion_costs.created_at) as last_seen_at
-    from prompts
-    inner join completion_costs on completion_costs.completion_id = prompts.completion_id
-    where prompts.prompt_hash is not null
-    group by prompts.prompt_hash
+        count(distinct asked.model) as models,
+        sum(asked.prompt_tokens) as prompt_tokens,
+        sum(asked.completion_tokens) as completion_tokens,
+        sum(asked.cost_usd) as cost_usd,
+        count(*) - count(asked.cost_usd) as unpriced_completions,
+        min(asked.created_at) as first_seen_at,
+        max(asked.created_at) as last_seen_at
+    from asked
+    group by asked.prompt_hash
 )
 select
     sums.prompt_hash,

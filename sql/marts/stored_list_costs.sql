@@ -23,53 +23,34 @@ prices as (
     select * from marts.listed_prices
     where listed_prices.more_than_tokens = -1
 ),
-completions as (
+added as (
     select
         bills.bill_source,
         bills.project_id,
-        completion_costs.created_date,
-        completion_costs.model,
-        coalesce(completion_costs.price_tier, 'other') as price_tier,
-        completion_costs.unpriced_reason is null as is_priced,
-        coalesce(completion_costs.prompt_tokens, completion_costs.completion_tokens) is null as is_silent,
-        coalesce(completion_costs.prompt_tokens, 0) as prompt_tokens,
-        coalesce(completion_costs.completion_tokens, 0) as completion_tokens,
-        coalesce(completion_costs.cached_tokens, 0) as cached_tokens,
-        coalesce(completion_costs.cache_write_tokens, 0) as cache_write_tokens,
-        coalesce(completion_costs.prompt_audio_tokens, 0) as prompt_audio_tokens,
-        coalesce(completion_costs.completion_audio_tokens, 0) as completion_audio_tokens,
-        completion_costs.cost_usd,
-        completion_costs.multiplier
+        daily_costs.created_date,
+        daily_costs.model,
+        coalesce(daily_costs.price_tier, 'other') as price_tier,
+        daily_costs.unpriced_reason is null as is_priced,
+        sum(daily_costs.completions) as requests,
+        sum(daily_costs.silent_completions) as silent_requests,
+        coalesce(sum(daily_costs.prompt_tokens), 0) as prompt_tokens,
+        coalesce(sum(daily_costs.completion_tokens), 0) as completion_tokens,
+        coalesce(sum(daily_costs.cached_tokens), 0) as cached_tokens,
+        coalesce(sum(daily_costs.cache_write_tokens), 0) as cache_write_tokens,
+        coalesce(sum(daily_costs.prompt_audio_tokens), 0) as prompt_audio_tokens,
+        coalesce(sum(daily_costs.completion_audio_tokens), 0) as completion_audio_tokens,
+        sum(daily_costs.cost_usd) as cost_usd,
+        sum(cast(daily_costs.cost_usd as double precision) / daily_costs.multiplier) as listed_usd
     from bills
-    inner join marts.completion_costs on completion_costs.source = bills.source
-    where completion_costs.created_date is not null
-),
-added as (
-    select
-        completions.bill_source,
-        completions.project_id,
-        completions.created_date,
-        completions.model,
-        completions.price_tier,
-        completions.is_priced,
-        count(*) as requests,
-        count(case when completions.is_silent then 1 end) as silent_requests,
-        sum(completions.prompt_tokens) as prompt_tokens,
-        sum(completions.completion_tokens) as completion_tokens,
-        sum(completions.cached_tokens) as cached_tokens,
-        sum(completions.cache_write_tokens) as cache_write_tokens,
-        sum(completions.prompt_audio_tokens) as prompt_audio_tokens,
-        sum(completions.completion_audio_tokens) as completion_audio_tokens,
-        sum(completions.cost_usd) as cost_usd,
-        sum(cast(completions.cost_usd as double precision) / completions.multiplier) as listed_usd
-    from completions
+    inner join reports.daily_costs on daily_costs.source = bills.source
+    where daily_costs.created_date is not null
     group by
-        completions.bill_source,
-        completions.project_id,
-        completions.created_date,
-        completions.model,
-        completions.price_tier,
-        completions.is_priced
+        bills.bill_source,
+        bills.project_id,
+        daily_costs.created_date,
+        daily_costs.model,
+        coalesce(daily_costs.price_tier, 'other'),
+        daily_costs.unpriced_reason is null
 ),
 rated as (
     select

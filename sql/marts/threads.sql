@@ -29,20 +29,15 @@
 with turns as (
     select * from marts.turns
 ),
-first_turns as (
-    select
-        turns.thread_id,
-        turns.source,
-        turns.model,
-        turns.created_at,
-        turns.created_date,
-        turns.unknown_answers
-    from turns
-    where turns.turn_index = 0
-),
+-- of its first turn, which is the only one with turn_index 0
 sums as (
     select
         turns.thread_id,
+        turns.thread_date,
+        max(case when turns.turn_index = 0 then turns.source end) as source,
+        max(case when turns.turn_index = 0 then turns.model end) as model,
+        max(case when turns.turn_index = 0 then turns.created_at end) as first_at,
+        max(case when turns.turn_index = 0 then turns.unknown_answers end) > 0 as begins_late,
         max(turns.created_at) as last_at,
         count(*) as turns,
         max(turns.turn_index) + 1 as longest_turns,
@@ -57,16 +52,18 @@ sums as (
         sum(case when turns.cost_usd is null then 1 else 0 end) as unpriced_turns,
         sum(turns.possible_saving_usd) as possible_saving_usd
     from turns
-    group by turns.thread_id
+    group by
+        turns.thread_id,
+        turns.thread_date
 )
 select
     sums.thread_id,
-    first_turns.source,
-    first_turns.model,
-    first_turns.created_at as first_at,
+    sums.source,
+    sums.model,
+    sums.first_at,
     sums.last_at,
-    first_turns.created_date,
-    first_turns.unknown_answers > 0 as begins_late,
+    sums.thread_date as created_date,
+    sums.begins_late,
     sums.turns,
     sums.longest_turns,
     cast(sums.ends as bigint) as ends,
@@ -82,4 +79,3 @@ select
     cast(sums.unpriced_turns as bigint) as unpriced_turns,
     sums.possible_saving_usd
 from sums
-inner join first_turns on first_turns.thread_id = sums.thread_id

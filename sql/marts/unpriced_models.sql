@@ -13,18 +13,18 @@
 --   last_date          UTC day of the latest of them
 --   completion_id      one of them
 select
-    completion_costs.model,
-    completion_costs.service_tier,
-    completion_costs.unpriced_reason,
-    count(*) as completions,
-    sum(completion_costs.prompt_tokens) as prompt_tokens,
-    sum(completion_costs.completion_tokens) as completion_tokens,
-    min(completion_costs.created_date) as first_date,
-    max(completion_costs.created_date) as last_date,
-    min(completion_costs.completion_id) as completion_id
-from marts.completion_costs
-where completion_costs.unpriced_reason is not null
+    daily_costs.model,
+    daily_costs.service_tier,
+    daily_costs.unpriced_reason,
+    cast(sum(daily_costs.completions) as bigint) as completions,
+    sum(daily_costs.prompt_tokens) as prompt_tokens,
+    sum(daily_costs.completion_tokens) as completion_tokens,
+    min(daily_costs.created_date) as first_date,
+    max(daily_costs.created_date) as last_date,
+    min(daily_costs.completion_id) as completion_id
+from reports.daily_costs
+where daily_costs.unpriced_reason is not null
 group by
-    completion_costs.model,
-    completion_costs.service_tier,
-    completion_costs.unpriced_reason
+    daily_costs.model,
+    daily_costs.service_tier,
+    daily_costs.unpriced_reason

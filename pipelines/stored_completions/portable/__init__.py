@@ -2,7 +2,8 @@
 
 They are written for DuckDB. Those that do not say `engine: duckdb` in their header also run, translated,
 on PostgreSQL 15 and Spark 4, over the same tables in schema `chat`, and give the same rows there: costs to
-the last digit. Spark needs its `SETTINGS` in the session that creates the views, and keeps them with each.
+the last digit. The tables of schema `reports` are not kept there: where a view reads one, its select stands.
+Spark needs its `SETTINGS` in the session that creates the views, and keeps them with each.
 """
 
 from collections.abc import Mapping
@@ -84,8 +85,10 @@ def _portable() -> list[Model]:
 def _views() -> dict[str, exp.Query]:
     """Each view with its types, after those it reads."""
     found: dict[str, exp.Query] = {}
-    for view in models.in_order(_portable()):
-        found[view.relation] = typed(view.sql, _with_views(table_schema(), found))
+    kept = {model.relation: model.sql for model in models.models("reports")}
+    for view in models.in_order([*_portable(), *models.models("reports")]):
+        if view.relation not in kept:
+            found[view.relation] = typed(view.sql, _with_views(table_schema(), found), kept)
     return found
 
 

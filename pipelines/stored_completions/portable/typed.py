@@ -3,6 +3,8 @@
 What a rewrite does often hangs on a type: a sum of whole numbers is one thing, a sum of money another.
 """
 
+from collections.abc import Mapping
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
@@ -14,6 +16,8 @@ from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 Schema = dict[str, object]
 """Types by layer, relation and column."""
 
+NOTHING_KEPT: Mapping[str, str] = {}
+
 
 def table_schema() -> Schema:
     """That of the tables."""
@@ -24,9 +28,14 @@ def table_schema() -> Schema:
     return {"chat": tables}
 
 
-def typed(sql: str, schema: Schema) -> exp.Query:
-    """The select with stars written out and types at every expression."""
+def typed(sql: str, schema: Schema, kept: Mapping[str, str] = NOTHING_KEPT) -> exp.Query:
+    """The select with stars written out and types at every expression; `kept` are selects to stand for relations."""
     tree = sqlglot.parse_one(sql, read="duckdb")
+    for table in list(tree.find_all(exp.Table)):
+        if made_of := kept.get(f"{table.db}.{table.name}"):
+            select = sqlglot.parse_one(made_of, read="duckdb")
+            assert isinstance(select, exp.Query), "a file holds one select"
+            table.replace(select.subquery(table.alias_or_name))
     named = qualify(tree, schema=schema, dialect="duckdb", quote_identifiers=False)
     annotated = annotate_types(named, schema=schema, dialect="duckdb")
     assert isinstance(annotated, exp.Query), "a file holds one select"
