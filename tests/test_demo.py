@@ -25,7 +25,9 @@ def test_the_whole_job_twice(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / NAME), read_only=True) as connection:
         assert connection.execute("select count(*) from chat.completions").fetchall() == [(SIZE + 1,)]
         outcomes = connection.execute("select outcome from chat.sync_runs order by started_at").fetchall()
-        assert outcomes == [("done",), ("nothing_new",), ("nothing_new",)]
+        assert outcomes == [("done",), ("nothing_new",)] * 2
+        (turns,) = connection.execute("select count(*), max(turn_index) > 1 from marts.turns").fetchall()
+        assert turns == (SIZE + 1, True)
     assert_report(first.out, SIZE)
     assert_commands_work(first.out, tmp_path)
 
@@ -38,6 +40,7 @@ def assert_report(out: str, size: int) -> None:
     assert not any(line.endswith(" ") for line in lines)
     assert f"Synced: {size} completions in 2 requests" in out
     assert "Synced again: nothing new in 1 request, and nothing written." in out
+    assert re.search(rf"Synced with --messages: \d+ input messages in {size + 1} requests\.", out)
     cells = [line.split() for line in lines]
     assert ["chat.completions", str(size), "One", "stored", "chat"] in [row[:5] for row in cells]
     assert any(row[:1] == ["gpt-4o-mini-2024-07-18"] and len(row) == 6 for row in cells)

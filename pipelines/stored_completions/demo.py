@@ -60,10 +60,14 @@ def demo(folder: Path, console: Console, *, completions: int = 2_000, seed: int 
         first = sync(own, files.published, stop=stop, watcher=watcher)
         took = time.monotonic() - began
         again = sync(own, files.published, stop=stop, watcher=watcher)
+        words = {"messages": True, "images": "once"}
+        asked = sync(settings(flags | words, {}, None), files.published, stop=stop, watcher=watcher)
         billed = sync(settings(flags | bill, {}, None), files.published, stop=stop, watcher=watcher)
     say(f"Synced: {first.counts.rows_new:,} completions in {first.requests} requests and {took:.1f} s.")
-    asked = "1 request" if again.requests == 1 else f"{again.requests} requests"
-    say(f"Synced again: nothing new in {asked}, and nothing written.")
+    needed = "1 request" if again.requests == 1 else f"{again.requests} requests"
+    say(f"Synced again: nothing new in {needed}, and nothing written.")
+    read = asked.messages.messages_loaded
+    say(f"Synced with --messages: {read:,} input messages in {asked.requests:,} requests.")
     rows = billed.billing.rows_changed if billed.billing else 0
     say(f"Synced with --billing: the organization's bill, {rows:,} rows, in {billed.requests} requests.\n")
     with query.reading(files.published) as connection:

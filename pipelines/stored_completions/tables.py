@@ -406,7 +406,7 @@ history_hash   text    keyed hash of all messages before it, as prompts.prompt_h
 
 PROMPTS = _own_table(
     "prompts",
-    "The input messages of a completion as hashes; no row without messages. Made with a key, so nobody can try guesses.",
+    "The input messages of a completion as hashes; no row without messages. Made with a key, so nobody can try guesses. What was asked, each prompt once, is marts.prompts.",
     "completion_id",
     """
 completion_id       text    the completion

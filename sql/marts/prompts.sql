@@ -1,5 +1,6 @@
 -- What was asked, each prompt once: all input messages of a request, the same words from the same roles in the same
--- order. Ids do not count, nor do tools or settings. Only completions whose input messages were read are in.
+-- order. Ids do not count, nor do tools or settings. Only completions whose input messages were read are in;
+-- chat.prompts has a row for each of them.
 -- engine: duckdb
 -- grain: prompt_hash
 -- columns:

@@ -5,6 +5,7 @@
 -- A prefix counts as cacheable by OpenAI's rule for prompt caching: from 1,024 tokens on, in steps of 128, for the
 -- same model, tools and response format, and while the cache lasts, taken as one hour. Its length is taken from the
 -- earlier prompt; the earlier answer, sent again as well, would add to it: so these are lower bounds.
+-- Told anew at each sync where something changed, and kept in reports.turns.
 -- engine: duckdb
 -- grain: completion_id
 -- columns:

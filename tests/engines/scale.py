@@ -19,7 +19,7 @@ import psycopg2
 from deltalake import write_deltalake
 from elsewhere import copy_to_postgres
 
-from bench import analysts, table
+from bench import analysts, questions, table
 from stored_completions import models, portable
 from stored_completions.tables import BY_NAME, REFERENCE_TABLES, Table
 
@@ -31,7 +31,7 @@ _LIGHT = ("completions", "choices", "tool_calls", "annotations", "usage", "metad
 _HEAVY = ("logprobs", "top_logprobs")
 _QUESTIONS = {
     "daily_usage, everything": "select sum(cost_usd), sum(total_tokens) from marts.daily_usage",
-    "daily_usage, one day": f"select sum(cost_usd) from marts.daily_usage where created_date = date '{analysts.DAY}'",
+    "daily_usage, one day": f"select sum(cost_usd) from marts.daily_usage where created_date = date '{questions.DAY}'",
     "completions_wide, everything": "select sum(cost_usd), sum(choice_count) from marts.completions_wide",
 }
 _CONFIDENCE = "select avg(perplexity), avg(mean_entropy) from marts.choice_confidence"

@@ -137,7 +137,8 @@ select
     sum(costs.cost_usd) as cost_usd,
     count(costs.unpriced_reason) as unpriced_completions
 from chat.metadata
-join marts.completion_costs as costs on costs.completion_id = metadata.completion_id
+join marts.completion_costs as costs
+    on costs.completion_id = metadata.completion_id and costs.created_date = metadata.created_date
 where {_asked_keys(scope, "metadata.key")} and ({condition}) and {scope.within("costs", scope.period)}
 group by metadata.key, metadata.value
 """
@@ -151,7 +152,7 @@ def _endings(scope: Scope) -> str:
     completions = ""
     table = "choices"
     if scope.timezone != "UTC":
-        completions = "join chat.completions on completions.completion_id = choices.completion_id"
+        completions = "join chat.completions using (completion_id, created_date)"
         table = "completions"
     return f"""
 create or replace temp table page_endings as
