@@ -11,8 +11,8 @@
 --   completions               completions it was sent for
 --   models                    different models that answered
 --   answers                   answers to it, several for one completion included
---   distinct_answers          different ones among those that say something
---   tool_calls                tool calls asked for in answer to it
+--   distinct_answers          different ones, by text, refusal and calls; answers that say nothing left out
+--   tool_calls                tool calls asked for in answer to it, the deprecated function_call left out
 --   invalid_tool_calls        of these, those whose arguments are not JSON
 --   prompt_tokens             input tokens of all of them together, of those that say
 --   completion_tokens         output tokens of all of them together, of those that say
