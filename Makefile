@@ -159,23 +159,40 @@ test-duckdb: $(VENV)/.dev $(DUCKDB15)/.ready $(DUCKDB14)/.ready  ## run storage,
 	$(DUCKDB15)/bin/python -m pytest $(addsuffix .py,$(ON_DUCKDB15))
 
 # The engines that a warehouse can be shipped to: their clients are extras, their servers are started on loopback.
+# DuckLake needs the DuckDB that its extensions are for, and so an environment of its own.
 DESTINATIONS := .engines/destinations
+DUCKLAKE := .engines/ducklake
 
-$(DESTINATIONS)/.ready: tests/destinations/requirements.txt pyproject.toml constraints.txt
+$(DESTINATIONS)/.ready: without := python-dateutil urllib3
+$(DESTINATIONS)/.ready: extras := dev
+$(DUCKLAKE)/.ready: without := python-dateutil urllib3 duckdb
+$(DUCKLAKE)/.ready: extras := dev,ducklake
+
+$(DESTINATIONS)/.ready $(DUCKLAKE)/.ready: tests/destinations/requirements.txt pyproject.toml constraints.txt
 	@$(require-python)
-	@"$(PYTHON)" -m venv --clear $(DESTINATIONS)
-	@# S3's client asks for older versions of these two than everything else here
-	@sed '/^python-dateutil==/d; /^urllib3==/d' constraints.txt > $(DESTINATIONS)/constraints.txt
-	@PIP_CONSTRAINT=$(DESTINATIONS)/constraints.txt PIP_BUILD_CONSTRAINT=$(DESTINATIONS)/constraints.txt \
-	    $(DESTINATIONS)/bin/python -m pip install --quiet --editable '.[dev]' --requirement $<
+	@"$(PYTHON)" -m venv --clear $(@D)
+	@# S3's client asks for older versions of two packages than everything else here
+	@sed '$(foreach name,$(without),/^$(name)==/d;)' constraints.txt > $(@D)/constraints.txt
+	@PIP_CONSTRAINT=$(@D)/constraints.txt PIP_BUILD_CONSTRAINT=$(@D)/constraints.txt \
+	    $(@D)/bin/python -m pip install --quiet --editable '.[$(extras)]' --requirement $<
 	@touch $@
 
 .PHONY: test-engines
 test-engines: export PYTHONPATH := tests:tests/destinations:tests/engines
-test-engines: $(DESTINATIONS)/.ready  ## ship warehouses to PostgreSQL and Delta, on servers started here, and hold every row against DuckDB's
+test-engines: $(DESTINATIONS)/.ready $(DUCKLAKE)/.ready  ## ship warehouses to PostgreSQL, Delta and DuckLake, on servers started here, and hold every row against DuckDB's
 	@command -v postgres > /dev/null || ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || \
 	    { apt-get update -qq && apt-get install -qq -y postgresql > /dev/null; }
-	$(DESTINATIONS)/bin/python -m pytest -o filterwarnings=default tests/destinations/destinations_check.py
+	@rm -f build/destinations.json
+	@status=0; \
+	$(DESTINATIONS)/bin/python -m pytest -o filterwarnings=default $(addprefix tests/destinations/,destinations_check.py settings_check.py) || status=1; \
+	$(DUCKLAKE)/bin/python -m pytest -o filterwarnings=default $(addprefix tests/destinations/,destinations_check.py ducklake_check.py) || status=1; \
+	exit $$status
+
+.PHONY: bench-ships
+bench-ships: export PYTHONPATH := .:tests:tests/engines
+bench-ships: $(DESTINATIONS)/.ready $(DUCKLAKE)/.ready  ## measure what a sync to each destination costs: the figures of sql/DESTINATIONS.md
+	@$(DESTINATIONS)/bin/python tests/engines/ships.py
+	@$(DUCKLAKE)/bin/python tests/engines/ships.py 'duckdb alone' ducklake
 
 # The tools of sql/RECIPES.md; dbt asks for other versions than ours of what both need, and has its own environment.
 RECIPES := .engines/recipes

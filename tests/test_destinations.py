@@ -21,6 +21,17 @@ def test_by_default_there_is_the_file_alone(name: str | None) -> None:
 def test_names_are_those_of_dlt() -> None:
     assert chosen(" Postgres ", None) == Target("postgres", "chat")
     assert chosen("postgres", "mine") == Target("postgres", "mine")
+    assert chosen("ducklake", None, "", "") == Target("ducklake", "chat")
+    assert chosen("filesystem", None, "delta") == Target("filesystem", "chat")
+
+
+def test_what_we_have_no_way_of_our_own_for_goes_through_dlt() -> None:
+    for name in ("motherduck", "snowflake", "bigquery", "databricks", "clickhouse"):
+        assert chosen(name, None) == Target(name, "chat", goes_through_dlt=True)
+    assert chosen("postgres", None, None, "DLT") == Target("postgres", "chat", goes_through_dlt=True)
+    for name, loader in (("ducklake", "dlt"), ("postgres", "copy")):
+        with pytest.raises(UsageError, match=f"loader is '{loader}' for destination {name}"):
+            chosen(name, None, None, loader)
 
 
 @pytest.mark.parametrize(

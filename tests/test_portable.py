@@ -1,9 +1,12 @@
 """The views and checks in other engines' SQL, as text: what is translated, and each rewrite. `make test-engines` runs them."""
 
+import duckdb
 import pytest
 import sqlglot
+from click.testing import CliRunner
 
-from stored_completions import models, portable
+from stored_completions import models, portable, schema
+from stored_completions.cli import cli
 from stored_completions.portable.typed import table_schema, typed
 
 ENGINES = pytest.mark.parametrize("dialect", ["postgres", "spark"])
@@ -36,6 +39,32 @@ def test_every_view_and_check_is_translated(dialect: str) -> None:
     for check, sql in portable.checks(dialect):
         assert sqlglot.parse_one(sql, read=dialect).named_selects == list(check.columns)
     assert seen == {relation for relation, view in marts.items() if view.is_portable}
+
+
+def test_the_statements_are_printed_for_each_engine() -> None:
+    """DuckDB's make every view over tables in another schema; Spark's and PostgreSQL's are run by `make test-spark`."""
+    for dialect, first in (
+        ("spark", "set spark.sql.decimal"),
+        ("postgres", "create schema if not exists marts;"),
+    ):
+        printed = CliRunner().invoke(cli, ["views", "--dialect", dialect]).output
+        assert printed.startswith(first)
+        assert printed.count("create or replace view marts.") == len(portable.names())
+    printed = CliRunner().invoke(cli, ["views", "--dataset", "mine"]).output
+    with duckdb.connect() as connection:
+        connection.execute("create schema chat; create schema mine")
+        schema.create_missing(connection)
+        tables = connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'chat'"
+        ).fetchall()
+        for (name,) in tables:
+            connection.execute(f"create table mine.{name} as from chat.{name}")
+        connection.execute("drop schema chat cascade")
+        connection.execute(printed)
+        made = connection.execute(
+            "select view_name from duckdb_views() where schema_name like 'mine_%'"
+        ).fetchall()
+    assert {name for (name,) in made} == {view.name for view, _, _ in models.as_views()}
 
 
 @pytest.mark.parametrize(

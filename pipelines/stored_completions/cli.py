@@ -33,6 +33,7 @@ from stored_completions.commands.reconcile import reconcile  # noqa: F401  (adds
 from stored_completions.commands.reports import report
 from stored_completions.commands.sync import sync
 from stored_completions.commands.verify import verify
+from stored_completions.commands.views import views
 
 if TYPE_CHECKING:
     pass
@@ -255,8 +256,8 @@ cli.add_command(export)
 cli.add_command(dashboard)
 cli.add_command(prices)
 cli.add_command(verify)
-cli.add_command(verify)
 cli.add_command(purge)
+cli.add_command(views)
 
 
 def _say(sentence: str) -> None:

@@ -111,7 +111,8 @@ def destination(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Pa
 
 
 def _destination(values: Configuration) -> Target | None:
-    return chosen(values.text("destination"), values.text("dataset"), values.text("table_format"))
+    names = ("destination", "dataset", "table_format", "loader")
+    return chosen(*(values.text(name) for name in names))
 
 
 def _asking(values: Configuration) -> Asking | None:

@@ -24,7 +24,7 @@ KNOWN = (
     "insecure_http "
     "admin_key billing billing_since billing_project "
     "content content_key logprobs "
-    "destination dataset table_format "
+    "destination dataset table_format loader "
     "deletion_limit messages max_messages in_flight images requests_per_second"
 ).split()
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")

@@ -37,7 +37,7 @@ class Loading:
 
     def __init__(self, files: Files) -> None:
         mark_unpublished(files)
-        for left_behind in (files.dlt, files.spilled):
+        for left_behind in (files.dlt, files.shipping, files.spilled):
             shutil.rmtree(left_behind, ignore_errors=True)
         files.dlt.mkdir()
         self._files = files

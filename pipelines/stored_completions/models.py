@@ -4,7 +4,7 @@ Knows how headers are written, how views come to be from files, and how a check 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from hashlib import sha256
@@ -15,6 +15,8 @@ from duckdb import DuckDBPyConnection
 
 from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 
+SAMPLE = 5
+"""Failing rows of a check that are shown."""
 LAYERS = ("chat", "marts", "reports", "custom")
 DAY_MARKS = "reports.daily_costs_marks"
 TURN_MARKS = "reports.turns_marks"
@@ -197,14 +199,40 @@ def fingerprint(folder: Path | None = None) -> str:
     return digest.hexdigest()
 
 
-def run_checks(connection: DuckDBPyConnection, sample_size: int = 5) -> list[CheckResult]:
-    """Runs every data test; failing rows are counted where they are, only the sample is fetched."""
-    return [_check(connection, model, sample_size) for model in models("checks")]
+HERE = {"chat": "chat", "marts": "marts", "reports": "reports"}
+"""The schemas as a warehouse has them."""
 
 
-def _check(connection: DuckDBPyConnection, model: Model, sample_size: int) -> CheckResult:
-    failing_rows = _count(connection, model.sql)
-    sample = _rows(connection, f"select * from (\n{model.sql}\n) limit {sample_size}") if failing_rows else ()
+def as_views(schemas: Mapping[str, str] = HERE) -> list[tuple[Model, str, str]]:
+    """Every file of marts and reports with its name and select there, after those it reads: for a DuckDB over tables that
+    no sync keeps, where also those of schema reports are views."""
+    return [
+        (each, in_schemas(each.relation, schemas), in_schemas(each.sql, schemas))
+        for each in in_order([*models("reports"), *models("marts")])
+    ]
+
+
+def in_schemas(sql: str, schemas: Mapping[str, str]) -> str:
+    """The select with its relations in schemas of other names."""
+    return _RELATION.sub(lambda found: f"{schemas.get(found[1], found[1])}.{found[2]}", sql)
+
+
+def run_checks(
+    connection: DuckDBPyConnection, sample_size: int = SAMPLE, schemas: Mapping[str, str] = HERE
+) -> list[CheckResult]:
+    """Runs every data test; failing rows are counted where they are, only the sample is fetched.
+
+    `schemas` says what chat and marts are called there.
+    """
+    return [_check(connection, model, sample_size, schemas) for model in models("checks")]
+
+
+def _check(
+    connection: DuckDBPyConnection, model: Model, sample_size: int, schemas: Mapping[str, str]
+) -> CheckResult:
+    sql = in_schemas(model.sql, schemas)
+    failing_rows = _count(connection, sql)
+    sample = _rows(connection, f"select * from (\n{sql}\n) limit {sample_size}") if failing_rows else ()
     return CheckResult(model.name, model.description, failing_rows, tuple(sample))
 
 
@@ -243,14 +271,15 @@ def untrue(model: Model, columns: list[str]) -> Iterator[str]:
 def _comment(
     connection: DuckDBPyConnection, kind: str, relation: str, description: str, columns: dict[str, str]
 ) -> None:
-    statements = [f"comment on {kind} {relation} is {_quoted(description)}"]
+    statements = [f"comment on {kind} {relation} is {quoted(description)}"]
     statements += [
-        f"comment on column {relation}.{name} is {_quoted(meaning)}" for name, meaning in columns.items()
+        f"comment on column {relation}.{name} is {quoted(meaning)}" for name, meaning in columns.items()
     ]
     connection.execute(";\n".join(statements))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """As a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -3,6 +3,7 @@
 stored_completions.duckdb                        the published copy: mode 0444, replaced in one step
 .stored_completions/stored_completions.duckdb    the working file: only a sync opens it
 ….duckdb.dlt/         dlt's working folder, there only while a sync writes
+….duckdb.shipping     what is on its way to a destination through dlt, there only meanwhile
 ….duckdb.unpublished  the working file is ahead of the published copy, see `publishing`
 ….duckdb.suspected    a block of a file was found spoilt: the next sync reads both whole before it goes on
 ….duckdb.purging      a purge is working, or died while it was
@@ -49,6 +50,10 @@ class Files:
     @property
     def dlt(self) -> Path:
         return self.folder / f"{self.published.name}.dlt"
+
+    @property
+    def shipping(self) -> Path:
+        return self.folder / f"{self.published.name}.shipping"
 
     @property
     def spilled(self) -> Path:
@@ -155,7 +160,7 @@ def open_published(files: Files) -> duckdb.DuckDBPyConnection:
 
 def start_over(files: Files) -> None:
     """Removes everything but the published copy."""
-    for folder in (files.dlt, files.spilled):
+    for folder in (files.dlt, files.shipping, files.spilled):
         shutil.rmtree(folder, ignore_errors=True)
     for path in (files.working, wal(files.working), files.unpublished):
         path.unlink(missing_ok=True)

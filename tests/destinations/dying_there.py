@@ -14,7 +14,7 @@ from stored_completions.config import settings
 from stored_completions.destinations import shipping
 from stored_completions.sync import sync
 
-_WRITES = ("_ingest", "_append")  # what each kind of destination adds a table's rows with
+_WRITES = ("_ingest", "_append", "_move")  # what each kind of destination adds a table's rows with
 
 
 def die() -> None:
@@ -24,8 +24,8 @@ def die() -> None:
 def main(path: Path, moment: str) -> None:
     opened = shipping.opened
 
-    def deadly(target: Any) -> Any:
-        destination: Any = opened(target)
+    def deadly(*given: Any) -> Any:
+        destination: Any = opened(*given)
         if moment == "inside":
             name = next(name for name in _WRITES if hasattr(destination, name))
             setattr(destination, name, _second_dies(getattr(destination, name)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from stored_completions.config import destination as configured
 from stored_completions.destinations import through_dlt
+from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.opening import opened
 from stored_completions.tables import COMPLETIONS, PUBLICATION
 
@@ -34,7 +35,7 @@ def take_away(known: set[tuple[str, str]]) -> None:
     tables = {table for table, _ in known}
     with closing(_opened()) as there:
         if _is_sql(there):
-            _do(there, f'drop schema "{there._marts}" cascade')
+            _do(there, f'drop schema if exists "{_target().marts}" cascade')
         for table in through_dlt.TABLES:
             gone = [column.name for column in table.columns if (table.name, column.name) not in known]
             if table.name in tables and gone:
@@ -49,6 +50,15 @@ def take_away(known: set[tuple[str, str]]) -> None:
             )
         else:
             there._open(PUBLICATION).update(updates={"schema_version": "1"})
+
+
+def move_on() -> None:
+    """As a sync of another machine does that took no notice of the lock."""
+    with closing(_opened()) as there:
+        if _is_sql(there):
+            _do(there, f"update {there._name(PUBLICATION)} set generation = 'another'")
+        else:
+            there._open(PUBLICATION).update(updates={"generation": "'another'"})
 
 
 def _drop_columns(there: Any, table: Any, gone: list[str]) -> None:
@@ -77,17 +87,23 @@ def _is_sql(there: Any) -> bool:
 
 def _do(there: Any, *statements: str) -> None:
     for statement in statements:
-        there._do(statement)
-    there._connection().commit()
+        if hasattr(there, "_sql"):
+            there._sql.execute_sql(statement)
+        else:
+            there._do(statement)
+    if hasattr(there, "_connection") and hasattr(there._connection(), "adbc_connection"):
+        there._connection().commit()
 
 
 def _opened() -> Any:
-    own = configured({}, os.environ, None)
-    assert own is not None
-    return opened(own)
+    return opened(_target())
 
 
 def _dataset() -> str:
+    return _target().dataset
+
+
+def _target() -> Target:
     own = configured({}, os.environ, None)
     assert own is not None
-    return own.dataset
+    return own

@@ -38,7 +38,7 @@ def on_postgres(warehouse: duckdb.DuckDBPyConnection) -> Iterator[Select]:
     with postgres.serving() as where, closing(psycopg2.connect(where)) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
-        cursor.execute("create schema chat; create schema marts; set timezone = 'UTC'")
+        cursor.execute("create schema chat; set timezone = 'UTC'")
         for table in _ALL:
             copy_to_postgres(warehouse, cursor, table)
         for statement in portable.statements("postgres"):
@@ -76,7 +76,6 @@ def on_spark(warehouse: duckdb.DuckDBPyConnection) -> Iterator[Select]:
         with spark.session(access) as session:
             session.sparkContext.addPyFile(delta_source.__file__)
             session.sql("create database chat")
-            session.sql("create database marts")
             for table in _ALL:
                 session.dataSource.register(delta_source.source(f"delta_{table.name}", _uri(table)))
                 session.sql(f"create table chat.{table.name} using delta_{table.name}")

@@ -46,7 +46,7 @@ def main() -> None:
         folder = Path(name)
         other.autocommit = True
         cursor = other.cursor()
-        cursor.execute("create schema chat; create schema marts; set max_parallel_workers_per_gather = 0")
+        cursor.execute("create schema chat; set max_parallel_workers_per_gather = 0")
         with _made(folder / "plain.duckdb", PLAIN, every=PLAIN) as warehouse:
             sizes = [_sizes(warehouse, folder, name, PLAIN, cursor) for name in _LIGHT]
             for each in REFERENCE_TABLES:

@@ -100,8 +100,8 @@ def destination_option(command: Command) -> Command:
     return click.option(
         "--destination",
         metavar="NAME",
-        help="Where the warehouse is kept as well, by dlt's name: postgres. Its settings are dlt's.  "
-        "[default: duckdb, the file alone]",
+        help="Where the warehouse is kept as well, by dlt's name: postgres, ducklake, filesystem, snowflake ... Its "
+        "settings are dlt's.  [default: duckdb, the file alone]",
     )(command)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from stored_completions.verify import Wholeness
 
 _MOST_SHOWN = 10
+_THERE = ", at the destination"
 
 
 @click.command(short_help="Is the warehouse sound, and the same as the API?")
@@ -51,8 +52,8 @@ def verify(warehouse: Path, against_api: bool, as_json: bool, destination: str |
     value; what is not listed is asked for by its id. Only what a sync claims to have is judged: the time that it
     covers, up to its last look-back. Differences exit with 3 too; `sync --full` mends them.
 
-    With a destination, every table there is read and compared value by value with the one here; differences exit with
-    3 too.
+    With a destination, the checks that its engine understands are run there too, over its own tables and views, and
+    every table is read and compared value by value with the one here; differences exit with 3 too.
 
     \b
     Examples:
@@ -74,6 +75,7 @@ def verify(warehouse: Path, against_api: bool, as_json: bool, destination: str |
     checks = [whole.check()]
     compared: list[Comparison] = []
     tables: list[Compared] = []
+    checks_there: list[CheckResult] = []
     if whole.published:
         _show_checks(checks, as_json)
     else:
@@ -82,25 +84,31 @@ def verify(warehouse: Path, against_api: bool, as_json: bool, destination: str |
             _show_checks(checks, as_json)
             compared = _compared(connection, warehouse, flags) if against_api else []
             chosen = configured({"destination": destination}, os.environ, Path.cwd())
-            tables = _against(connection, chosen) if chosen else []
+            tables, checks_there = _against(connection, chosen) if chosen else ([], [])
     with until_closed():
         if as_json:
-            click.echo(json.dumps(_as_json(whole, checks, compared, tables), default=str))
+            said = _as_json(whole, checks, compared, tables, checks_there)
+            click.echo(json.dumps(said, default=str))
         else:
             _show_unread(whole)
             _show_compared(compared)
+            _show_checks(checks_there, as_json, _THERE)
             _show_tables(tables)
-    _judge(whole, checks, compared, tables)
+    _judge(whole, checks, compared, tables, checks_there)
 
 
-def _against(connection: "duckdb.DuckDBPyConnection", chosen: "Target") -> "list[Compared]":
-    """Every table here and at the destination."""
+def _against(
+    connection: "duckdb.DuckDBPyConnection", chosen: "Target"
+) -> "tuple[list[Compared], list[CheckResult]]":
+    """Every table here and at the destination, and the checks that are run there."""
     from stored_completions.destinations.comparing import compare
     from stored_completions.destinations.opening import opened
 
     destination = opened(chosen)
     try:
-        return compare(connection, destination)
+        tables = compare(connection, destination)
+        has_rows = destination.standing() is not None
+        return tables, destination.checks() if has_rows else []
     finally:
         destination.close()
 
@@ -162,7 +170,7 @@ def _compare(
         return compare(connection, client, own, cursor, watcher, stop)
 
 
-def _show_checks(checks: "Sequence[CheckResult]", as_json: bool) -> None:
+def _show_checks(checks: "Sequence[CheckResult]", as_json: bool, where: str = "") -> None:
     """Says how each went, before the API is asked; JSON comes as a whole in the end."""
     from rich.console import Console
 
@@ -171,17 +179,17 @@ def _show_checks(checks: "Sequence[CheckResult]", as_json: bool) -> None:
     console = Console(highlight=False)
     with until_closed():
         for check in checks:
-            _show_check(check, console)
+            _show_check(check, console, where)
 
 
-def _show_check(check: "CheckResult", console: "Console") -> None:
+def _show_check(check: "CheckResult", console: "Console", where: str) -> None:
     from stored_completions.tabular import draw
 
     if not check.failing_rows:
-        console.print(f"ok    {check.name}")
+        console.print(f"ok    {check.name}{where}")
         return
     rows = f"{check.failing_rows:,} row{'' if check.failing_rows == 1 else 's'}"
-    console.print(f"FAIL  {check.name}, {rows}: {check.description}", soft_wrap=True, markup=False)
+    console.print(f"FAIL  {check.name}{where}, {rows}: {check.description}", soft_wrap=True, markup=False)
     draw(console, list(check.sample[0]), [list(row.values()) for row in check.sample])
     if check.failing_rows > len(check.sample):
         console.print(f"and {check.failing_rows - len(check.sample):,} more")
@@ -239,24 +247,27 @@ def _as_json(
     checks: "Sequence[CheckResult]",
     compared: "Sequence[Comparison]",
     tables: "Sequence[Compared]",
+    checks_there: "Sequence[CheckResult]",
 ) -> dict[str, Any]:
     return {
         "warehouse": str(whole.files.published),
-        "is_sound": not any(check.failing_rows for check in checks)
+        "is_sound": not any(check.failing_rows for check in (*checks, *checks_there))
         and all(each.is_sound for each in compared)
         and all(table.is_same for table in tables),
-        "checks": [
-            {
-                "name": check.name,
-                "description": check.description,
-                "failing_rows": check.failing_rows,
-                "sample": list(check.sample),
-            }
-            for check in checks
-        ],
+        "checks": [_check_as_json(check) for check in checks],
         "not_read": [str(whole.files.working)] if whole.unread else [],
         "against_api": [each.as_json() for each in compared],
         "destination": [vars(table) for table in tables],
+        "destination_checks": [_check_as_json(check) for check in checks_there],
+    }
+
+
+def _check_as_json(check: "CheckResult") -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "description": check.description,
+        "failing_rows": check.failing_rows,
+        "sample": list(check.sample),
     }
 
 
@@ -265,12 +276,12 @@ def _judge(
     checks: "Sequence[CheckResult]",
     compared: "Sequence[Comparison]",
     tables: "Sequence[Compared]",
+    checks_there: "Sequence[CheckResult]",
 ) -> None:
     """Raises Unmet, which exits with 3, if anything is not as it should be."""
     from stored_completions.errors import Unmet
 
-    failed = [check.name for check in checks if check.failing_rows]
-    said = [f"{len(failed)} of {len(checks)} checks failed ({', '.join(failed)})."] if failed else []
+    said = [*_failed(checks), *_failed(checks_there, _THERE)]
     if whole.published or whole.working:
         said.append(whole.remedy())
     said += [
@@ -286,3 +297,9 @@ def _judge(
         )
     if said:
         raise Unmet(" ".join(said))
+
+
+def _failed(checks: "Sequence[CheckResult]", where: str = "") -> list[str]:
+    """A sentence on those that failed, if any did."""
+    names = [check.name for check in checks if check.failing_rows]
+    return [f"{len(names)} of {len(checks)} checks failed{where} ({', '.join(names)})."] if names else []

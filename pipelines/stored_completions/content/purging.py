@@ -227,7 +227,15 @@ def _damaged(files: Files) -> list[Path]:
 def _remains(files: Files) -> Iterator[Path]:
     """What runs that died may have left: half copies, logs, and what did not fit into memory."""
     for base in (files.working, files.published, *_kept(files)):
-        for suffix in (".publishing", ".restoring", ".fresh", ".fresh.wal", ".tmp", ".fresh.tmp"):
+        for suffix in (
+            ".publishing",
+            ".shipping",
+            ".restoring",
+            ".fresh",
+            ".fresh.wal",
+            ".tmp",
+            ".fresh.tmp",
+        ):
             path = base.with_name(base.name + suffix)
             if path.exists():
                 yield path

@@ -9,6 +9,8 @@ from typing import Protocol
 import pyarrow as pa
 
 from stored_completions.destinations.changes import Package
+from stored_completions.errors import WarehouseError
+from stored_completions.models import CheckResult
 from stored_completions.tables import Table
 
 
@@ -44,7 +46,24 @@ class Destination(Protocol):
     def read(self, table: Table) -> Iterator[pa.RecordBatch]:
         """Every row of a table, in the columns and types of its schema."""
 
+    def checks(self) -> list[CheckResult]:
+        """The data tests that its engine runs over its own tables and views; none where it has no views."""
+
     def erase_old(self) -> None:
         """Lets go of what replaced rows still occupy, so that purged content is gone from the disk, too."""
 
     def close(self) -> None: ...
+
+
+def overtaken(place: str) -> WarehouseError:
+    """Somebody moved the dataset on while a sync held its lock."""
+    return WarehouseError(
+        f"Somebody else wrote to {place} during this sync: nothing more of it was shipped. Sync again, and it begins from "
+        f"what is there."
+    )
+
+
+def short(text: str) -> str:
+    """The first line of what an engine says."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
+    return lines[0][:200].rstrip(".")

@@ -136,7 +136,7 @@ def completions_behind(connection: duckdb.DuckDBPyConnection, place: str) -> int
 
 
 def packages(connection: duckdb.DuckDBPyConnection, place: str, *, is_repeated: bool) -> Iterator[Package]:
-    """What is to be shipped, in the order in which it must be: the small tables first, the cursors last.
+    """What is to be shipped, in the order in which it must be: the small tables first, the cursors last; usually in one.
 
     `is_repeated`: the destination may have what has no mark here yet.
     """
@@ -146,7 +146,8 @@ def packages(connection: duckdb.DuckDBPyConnection, place: str, *, is_repeated: 
         " stamp varchar, is_gone boolean, may_be_there boolean, created_date date)"
     )
     last = _pack_bulk(connection, place, is_repeated)
-    for number, units in ((0, SMALL), (last, LAST)):
+    first = 0 if last > 1 else last
+    for number, units in ((first, SMALL), (last, LAST)):
         for unit in units:
             if _has(connection, unit):
                 connection.execute(

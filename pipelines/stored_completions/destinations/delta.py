@@ -18,13 +18,14 @@ from typing import Any
 import pyarrow as pa
 
 from stored_completions.destinations import locks, through_dlt
-from stored_completions.destinations.base import Standing
+from stored_completions.destinations.base import Standing, overtaken, short
 from stored_completions.destinations.changes import Package, Part
 from stored_completions.destinations.kinds import DELTA, Target
 from stored_completions.destinations.leases import Lease
 from stored_completions.destinations.texts import escaped
 from stored_completions.destinations.units import SHIPPED
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
+from stored_completions.models import CheckResult
 from stored_completions.tables import PUBLICATION, Table
 
 _KEYS_AT_ONCE = 2_000
@@ -111,6 +112,9 @@ class Delta:
                 ]
                 yield pa.record_batch(columns, schema=schema)
 
+    def checks(self) -> list[CheckResult]:
+        return []
+
     def erase_old(self) -> None:
         """Removes the files of rows that were replaced at once: readers of an older version lose it."""
         with self._in_sentences():
@@ -165,10 +169,7 @@ class Delta:
             self._lease.check()
         now = self._standing()
         if (now and now.generation) != (old and old.generation):
-            raise WarehouseError(
-                f"Somebody else wrote to {self.place} during this sync: nothing more of it was shipped. Sync again, and "
-                f"it begins from what is there."
-            )
+            raise overtaken(self.place)
 
     def _remove(self, package: Package, part: Part, *, whole: bool) -> None:
         """Removes what the part replaces; `whole`: whatever is there, for it stands under no generation."""
@@ -248,7 +249,7 @@ class Delta:
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> StoredCompletionsError:
-        text = _short(str(error) or type(error).__name__)
+        text = short(str(error) or type(error).__name__)
         if isinstance(error, PermissionError) or any(word in str(error).lower() for word in _DENIED):
             return UsageError(
                 f"{self.place}: the store does not accept the key, or the key may not write there ({text}). Set it in "
@@ -282,8 +283,3 @@ def _without_content(table: Table) -> list[str]:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _short(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
-    return lines[0][:200].rstrip(".")

@@ -50,7 +50,7 @@ class Lease:
     def holder(self) -> str | None:
         """The machine and process that has it now."""
         said = self._read()
-        return said["by"] if said and _is_good(said) else None
+        return said["by"] if said and is_good(said) else None
 
     def check(self) -> None:
         """WarehouseError unless it is held still, and for a while to come."""
@@ -62,7 +62,7 @@ class Lease:
 
     def _take(self) -> None:
         said = self._read()
-        if said is not None and _is_good(said):
+        if said is not None and is_good(said):
             raise self._busy(said)
         old = {} if said is None else {"IfMatch": said["tag"]}
         try:
@@ -84,13 +84,7 @@ class Lease:
 
     def _write(self, mode: str, **conditions: str) -> None:
         until = time.time() + SECONDS
-        said = {
-            "id": self._mine,
-            "by": f"{socket.gethostname()}, process {os.getpid()}",
-            "pid": os.getpid(),
-            "pids_of": _pids_of(),
-            "until": until,
-        }
+        said = {"id": self._mine, "until": until} | who()
         self._files.pipe_file(self._path, json.dumps(said).encode(), mode=mode, **conditions)
         self._good_until = until
 
@@ -122,7 +116,16 @@ class Lease:
         )
 
 
-def _is_good(said: dict[str, Any]) -> bool:
+def who() -> dict[str, Any]:
+    """This machine and process, for people and for `is_good`."""
+    return {
+        "by": f"{socket.gethostname()}, process {os.getpid()}",
+        "pid": os.getpid(),
+        "pids_of": _pids_of(),
+    }
+
+
+def is_good(said: dict[str, Any]) -> bool:
     """Whether it holds: its time is not over, and its process is not known to be dead."""
     if said["until"] <= time.time():
         return False

@@ -1,8 +1,11 @@
-"""Locks that end with their process, for destinations that have no connection of their own to hold one."""
+"""Locks that end with their process: of a file, and of a connection to PostgreSQL."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -41,3 +44,32 @@ def is_held(lock: Callable[[], AbstractContextManager[None]]) -> bool:
             return False
     except Busy:
         return True
+
+
+class Advisory:
+    """PostgreSQL's, by name, held by the connection (of ADBC) that the function gives: gone when that one is."""
+
+    def __init__(self, connection: Callable[[], Any], name: str, place: str) -> None:
+        self._connection, self._place = connection, place
+        digest = sha256(f"stored-completions {name}".encode()).digest()
+        self._number = int.from_bytes(digest[:8], "big", signed=True)
+
+    def take(self) -> None:
+        """Busy when somebody else has it."""
+        if not self._asked("select pg_try_advisory_lock($1)"):
+            raise busy(self._place)
+
+    def is_held(self) -> bool:
+        if not self._asked("select pg_try_advisory_lock($1)"):
+            return True
+        self._asked("select pg_advisory_unlock($1)")
+        return False
+
+    def _asked(self, sql: str) -> bool:
+        with self._connection().cursor() as cursor:
+            cursor.execute(sql, (self._number,))
+            return bool(cursor.fetchone()[0])
+
+
+def lacks_adbc() -> bool:
+    return find_spec("adbc_driver_postgresql") is None or find_spec("adbc_driver_manager") is None

@@ -6,18 +6,18 @@ as Arrow over COPY, in bounded memory.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
 
 from stored_completions import __version__, models, portable
-from stored_completions.destinations import through_dlt
-from stored_completions.destinations.base import Standing
+from stored_completions.destinations import locks, through_dlt
+from stored_completions.destinations.base import Standing, overtaken, short
 from stored_completions.destinations.changes import Package, Part
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.texts import escaped
-from stored_completions.errors import Busy, UsageError, WarehouseError
+from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
+from stored_completions.models import CheckResult, Model
 from stored_completions.tables import PUBLICATION, Table
 
 _PASSWORD = ("28P01", "28000")
@@ -30,34 +30,27 @@ class Postgres:
     """See `base.Destination`."""
 
     def __init__(self, chosen: Target) -> None:
-        self._dataset = chosen.dataset
+        self._chosen, self._dataset, self._marts = chosen, chosen.dataset, chosen.marts
         self._dlt = through_dlt.client(chosen)
         credentials = self._dlt.config.credentials
         self._where = f"{credentials.host}:{credentials.port}/{credentials.database}"
         self.place = f"postgres {self._where}, dataset {self._dataset}"
         self._uri = credentials.to_native_representation()
+        self._lock = locks.Advisory(self._connection, self._dataset, self.place)
         self._open: Any = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with self._in_sentences():
-            is_mine = self._one("select pg_try_advisory_lock($1)", self._lock_number)
-        if not is_mine:
-            self.close()
-            raise Busy(
-                f"Another sync is writing to {self.place}: this one did nothing. Let it end, or run this one later."
-            )
         try:
+            with self._in_sentences():
+                self._lock.take()
             yield
         finally:
             self.close()
 
     def is_held(self) -> bool:
         with self._in_sentences():
-            if not self._one("select pg_try_advisory_lock($1)", self._lock_number):
-                return True
-            self._one("select pg_advisory_unlock($1)", self._lock_number)
-            return False
+            return self._lock.is_held()
 
     def standing(self) -> Standing | None:
         with self._in_sentences():
@@ -95,6 +88,14 @@ class Postgres:
             yield from cursor.fetch_record_batch()
             self._connection().commit()
 
+    def checks(self) -> list[CheckResult]:
+        with self._in_sentences():
+            found = [
+                self._check(check, sql) for check, sql in portable.checks("postgres", self._chosen.schemas)
+            ]
+            self._connection().commit()
+            return found
+
     def erase_old(self) -> None:
         with self._in_sentences():
             connection = self._connection()
@@ -121,7 +122,7 @@ class Postgres:
         there = self._rows("select table_name from information_schema.views where table_schema = $1", schema)
         if noted == [(made_of,)] and portable.names() <= {row[0] for row in there}:
             return
-        views = portable.views("postgres", {"chat": self._dataset, "marts": schema})
+        views = portable.views("postgres", self._chosen.schemas)
         self._do(f'create schema if not exists "{schema}"')
         for name, _ in reversed(views):
             self._do(f"drop view if exists {name}")
@@ -130,19 +131,19 @@ class Postgres:
         self._do(f"comment on schema \"{schema}\" is '{made_of}'")
         self._connection().commit()
 
-    @property
-    def _marts(self) -> str:
-        """The schema of the views: marts, or after the dataset's own name."""
-        return "marts" if self._dataset == Target.dataset else f"{self._dataset}_marts"
+    def _check(self, check: Model, sql: str) -> CheckResult:
+        failing = int(self._one(f"select count(*) from (\n{sql}\n) as failing"))
+        with self._connection().cursor() as cursor:
+            cursor.execute(f"select * from (\n{sql}\n) as failing limit {models.SAMPLE}")
+            names = [column[0] for column in cursor.description]
+            sample = tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+        return CheckResult(check.name, check.description, failing, sample)
 
     def _stand_at(self, old: Standing | None, new: Standing) -> None:
         """Moves the dataset on, unless somebody else has meanwhile."""
         rows = self._rows(f"select generation from {self._name(PUBLICATION)} for update")
         if [row[0] for row in rows] != ([old.generation] if old else []):
-            raise WarehouseError(
-                f"Somebody else wrote to {self.place} during this sync: nothing of it was shipped. Sync again, and it "
-                f"begins from what is there."
-            )
+            raise overtaken(self.place)
         self._do(f"delete from {self._name(PUBLICATION)}")
         self._do(
             f"insert into {self._name(PUBLICATION)} (generation, published_at, schema_version) values ($1, $2::text::timestamptz, $3)",
@@ -203,11 +204,6 @@ class Postgres:
     def _name(self, table: Table) -> str:
         return f'"{self._dataset}"."{table.name}"'
 
-    @property
-    def _lock_number(self) -> int:
-        digest = sha256(f"stored-completions {self._dataset}".encode()).digest()
-        return int.from_bytes(digest[:8], "big", signed=True)
-
     @contextmanager
     def _in_sentences(self) -> Iterator[None]:
         from adbc_driver_manager import dbapi
@@ -219,7 +215,7 @@ class Postgres:
             self.close()
             raise self._explained(error) from error
 
-    def _explained(self, error: Exception) -> Exception:
+    def _explained(self, error: Exception) -> StoredCompletionsError:
         state, text = getattr(error, "sqlstate", None), str(error)
         if state in _PASSWORD or ("password" in text and "failed" in text) or "no password supplied" in text:
             return UsageError(
@@ -233,19 +229,14 @@ class Postgres:
             )
         if state == _DENIED or "permission denied" in text:
             return UsageError(
-                f"{self.place}: the user may not write there ({_short(text)}). Grant it the schema, or create on the "
+                f"{self.place}: the user may not write there ({short(text)}). Grant it the schema, or create on the "
                 f"database. What was synced is kept here."
             )
         if state == _DEPENDED_ON or "other objects depend on it" in text:
             return WarehouseError(
                 f"{self.place}: views of yours stand on views of schema {self._marts}, which are to be made anew "
-                f"({_short(text)}). Drop yours, sync, and make them again. What was synced is kept here."
+                f"({short(text)}). Drop yours, sync, and make them again. What was synced is kept here."
             )
         return WarehouseError(
-            f"{self.place} failed: {_short(text)}. What was synced is kept here, and the next sync ships what is behind."
+            f"{self.place} failed: {short(text)}. What was synced is kept here, and the next sync ships what is behind."
         )
-
-
-def _short(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
-    return lines[0][:200].rstrip(".")

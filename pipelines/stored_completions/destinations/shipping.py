@@ -45,7 +45,7 @@ def shipping_to(chosen: Target | None, files: Files, say: Say) -> "Iterator[Ship
     if chosen is None:
         yield None
         return
-    destination = opened(chosen)
+    destination = opened(chosen, files.shipping)
     with destination.locked():
         yield Shipping(destination, files, say)
 

@@ -10,22 +10,31 @@ from stored_completions.tables import Column
 _ESCAPES = (("'␛'", "'␛e'"), ("'␀'", "'␛n'"), ("chr(0)", "'␀'"))
 
 
-def escaped(column: Column) -> str:
-    """DuckDB's SQL for the column as such a destination takes it."""
+EMPTY = "␛0"
+"""What stands for an empty text while a loader carries it that would make NULL of it."""
+
+
+def is_text(column: Column) -> bool:
+    return column.type in ("text", "json")
+
+
+def escaped(column: Column, empty: str = "") -> str:
+    """DuckDB's SQL for the column as such a destination takes it; `empty` in place of an empty text."""
     name = f'"{column.name}"'
-    if column.type not in ("text", "json"):
+    if not is_text(column):
         return name
     replaced = name
     for what, by in _ESCAPES:
         replaced = f"replace({replaced}, {what}, {by})"
     found = " or ".join(f"contains({name}, {what})" for what, _ in _ESCAPES)
-    return f"case when {found} then {replaced} else {name} end as {name}"
+    none = f"when {name} = '' then '{empty}' " if empty else ""
+    return f"case {none}when {found} then {replaced} else {name} end as {name}"
 
 
 def unescaped(column: Column) -> str:
     """DuckDB's SQL for such a column as it was."""
     name = f'"{column.name}"'
-    if column.type not in ("text", "json"):
+    if not is_text(column):
         return name
     replaced = name
     for what, by in reversed(_ESCAPES):

@@ -1,8 +1,9 @@
 """What dlt knows of a destination: its settings and credentials, wherever dlt looks for them, and its tables.
 
-Tables are made, and get columns of newer versions, by dlt from our schema; rows do not pass through it.
+Tables are made, and get columns of newer versions, by dlt from our schema.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from stored_completions.destinations.kinds import Target
@@ -16,8 +17,9 @@ _SCALES = {"decimal": (18, 12), "money": (38, 30)}
 _NAME = "stored_completions"
 
 
-def client(chosen: Target) -> Any:
-    """dlt's job client of the destination, with its configuration resolved; UsageError when that lacks something."""
+def client(chosen: Target, tables: Sequence[Table] = TABLES) -> Any:
+    """dlt's job client of the destination, with its configuration resolved, for these tables; UsageError when that lacks
+    something."""
     dlt = imported_dlt()
     from dlt.common.configuration.exceptions import ConfigurationException
     from dlt.common.destination.exceptions import DestinationException
@@ -25,11 +27,11 @@ def client(chosen: Target) -> Any:
     factory = getattr(dlt.destinations, chosen.name)()
     config = factory.spec()._bind_dataset_name(dataset_name=chosen.dataset)
     try:
-        return factory.client(_schema(dlt), config)
+        return factory.client(_schema(dlt, tables), config)
     except (ConfigurationException, DestinationException, ValueError) as error:
         raise UsageError(
             f"destination {chosen.name} is not configured: {_lacking(error)}. Its settings are dlt's, in "
-            f"[destination.{chosen.name}] and [destination.{chosen.name}.credentials] of .dlt/config.toml and "
+            f"[destination.{chosen.name}] of .dlt/config.toml and [destination.{chosen.name}.credentials] of "
             f".dlt/secrets.toml, or in variables DESTINATION__{chosen.name.upper()}__CREDENTIALS__..."
         ) from None
 
@@ -41,16 +43,20 @@ def make_tables(job_client: Any) -> None:
         job_client.update_stored_schema()
 
 
-def _schema(dlt: Any) -> Any:
+def _schema(dlt: Any, tables: Sequence[Table]) -> Any:
     from dlt.common.schema.utils import new_table
 
     schema = dlt.Schema(_NAME)
-    for table in TABLES:
-        columns = [_column(table, column) for column in table.columns]
-        schema.update_table(new_table(table.name, write_disposition="append", columns=columns))
+    for table in tables:
+        schema.update_table(new_table(table.name, write_disposition="append", columns=hints(table)))
     return dlt.Schema.from_dict(
         schema.to_dict()
     )  # which makes it a stored one: only such are brought to a destination
+
+
+def hints(table: Table) -> list[Any]:
+    """Its columns as dlt wants them described."""
+    return [_column(table, column) for column in table.columns]
 
 
 def _column(table: Table, column: Column) -> Any:

@@ -12,7 +12,7 @@ from functools import cache
 from sqlglot import exp
 
 from stored_completions import models
-from stored_completions.models import Model
+from stored_completions.models import HERE, Model
 from stored_completions.portable.rewrites import DIALECTS
 from stored_completions.portable.typed import Schema, columns, table_schema, typed
 
@@ -27,10 +27,6 @@ SETTINGS = {
 """What a Spark session needs."""
 
 
-HERE = {"chat": "chat", "marts": "marts"}
-"""The schemas as a warehouse has them."""
-
-
 def views(dialect: str, schemas: Mapping[str, str] = HERE) -> list[tuple[str, str]]:
     """Name (`marts.daily_usage`) and select of each view in `dialect` (postgres, spark), after those it reads.
 
@@ -43,19 +39,28 @@ def views(dialect: str, schemas: Mapping[str, str] = HERE) -> list[tuple[str, st
     ]
 
 
-def checks(dialect: str) -> list[tuple[Model, str]]:
+def checks(dialect: str, schemas: Mapping[str, str] = HERE) -> list[tuple[Model, str]]:
     """Each data test of `sql/checks` and its select in `dialect`."""
     schema = _with_views(table_schema(), _views())
     return [
-        (check, translated(typed(check.sql, schema), dialect))
+        (check, translated(_moved(typed(check.sql, schema), schemas), dialect))
         for check in models.models("checks")
         if check.is_portable
     ]
 
 
-def statements(dialect: str) -> list[str]:
-    """What makes every view anew, in schema `marts`, which is there."""
-    return [f"create or replace view {relation} as\n{sql}" for relation, sql in views(dialect)]
+def statements(dialect: str, schemas: Mapping[str, str] = HERE) -> list[str]:
+    """What makes every view anew that `dialect` (duckdb: all; postgres, spark) understands, over the tables that are there."""
+    if dialect == "duckdb":
+        made = [(name, sql) for _, name, sql in models.as_views(schemas)]
+    else:
+        made = views(dialect, schemas)
+    settings = [f"set {name} = {value}" for name, value in SETTINGS.items()] if dialect == "spark" else []
+    return [
+        *settings,
+        *(f"create schema if not exists {name}" for name in sorted({name.split(".")[0] for name, _ in made})),
+        *(f"create or replace view {relation} as\n{sql}" for relation, sql in made),
+    ]
 
 
 def translated(tree: exp.Query, dialect: str) -> str:
