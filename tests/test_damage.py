@@ -11,6 +11,8 @@ import pytest
 
 from console import Done, run
 from stored_completions import damage, verify, warehouse
+from stored_completions.content.erasing import Which
+from stored_completions.content.purging import purge
 from stored_completions.errors import WarehouseError
 from stored_completions.sandbox import Account, Sandbox
 from synced import NAME, NOW, Heard, assert_exact, files, one, serving, synced
@@ -160,6 +162,15 @@ def test_a_damaged_working_file_is_never_published(
         assert_right(folder, account)
     finally:
         account.delete("after the damage")
+
+
+def test_a_purge_goes_on_from_the_file_that_is_sound(folder: Path, account: Account) -> None:
+    spoil(files(folder).working, "chat.metadata")
+    said: list[str] = []
+    done = purge(folder / NAME, Which(tuple(account.ids()[:2])), said.append)
+    assert "The working file was damaged and is set aside" in said[0]
+    assert (done.completions, len(done.removed_files)) == (2, 1)
+    assert damage.find(files(folder).published) == damage.find(files(folder).working) == []
 
 
 @pytest.mark.parametrize("has_older", [True, False], ids=["an older copy", "no other copy"])

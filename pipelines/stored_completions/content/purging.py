@@ -95,7 +95,7 @@ def purge(
         shipping_to(destination, files, say) as shipping,
         _in_sentences(files),
     ):
-        prepared = prepare(files)
+        prepared = prepare(files, reads_all=True)
         if prepared.sentence:
             say(prepared.sentence)
         if files.was_cut() and files.working.exists():
