@@ -33,7 +33,7 @@ from synced import (
     until,
 )
 
-KILLS = int(os.environ.get("STORED_COMPLETIONS_KILLS", "8"))
+KILLS = int(os.environ.get("STORED_COMPLETIONS_KILLS", "6"))
 STEPS = 620
 DAY = date(2025, 10, 9)
 DYING = Path(__file__).with_name("dying.py")

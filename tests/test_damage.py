@@ -173,28 +173,29 @@ def test_a_purge_goes_on_from_the_file_that_is_sound(folder: Path, account: Acco
     assert damage.find(files(folder).published) == damage.find(files(folder).working) == []
 
 
-@pytest.mark.parametrize("has_older", [True, False], ids=["an older copy", "no other copy"])
-def test_where_both_are_damaged_nothing_is_touched(
-    folder: Path, sandbox: Sandbox, account: Account, has_older: bool
+def test_where_both_are_damaged_nothing_is_touched_until_a_sound_copy_is_back(
+    folder: Path, sandbox: Sandbox, account: Account
 ) -> None:
     own = files(folder)
-    older = folder / "older.duckdb"
-    shutil.copy(own.published, older)
+    older = Path(shutil.copy(own.published, folder / "older.duckdb"))
     spoil(own.working, "chat.completions")
     shutil.copy(own.working, own.published)
     done = verified(folder)
     assert_named(done, own.working, own.published, relation="chat.completions")
     assert f"Put a good older copy back as {own.published}, or move it away, and sync again" in done.err
     before = [path.read_bytes() for path in (own.working, own.published)]
-    said = said_by(sandbox, folder, full=True, fails=True)
+    said = said_by(sandbox, folder, fails=True, full=True)
     assert f"{own.published} is damaged (chat.completions cannot be read)" in said
     assert [path.read_bytes() for path in (own.working, own.published)] == before
-    if has_older:
-        os.replace(older, own.published)
-    else:
-        own.published.unlink()
-    said = said_by(sandbox, folder, full=True)
-    assert ("continued from the published copy" if has_older else "started over") in said
+    os.replace(older, own.published)
+    assert "continued from the published copy" in said_by(sandbox, folder, full=True)
+    assert_right(folder, account)
+
+
+def test_where_no_sound_copy_is_left_it_starts_over(folder: Path, sandbox: Sandbox, account: Account) -> None:
+    spoil(files(folder).working, "chat.completions")
+    files(folder).published.unlink()
+    assert "started over" in said_by(sandbox, folder, full=True)
     assert_right(folder, account)
 
 
