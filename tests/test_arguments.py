@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from stored_completions.completions import Rows
 from stored_completions.items import item
-from stored_completions.pages import entry
+from stored_completions.pages import Entry
 
 Verdict = tuple[bool | None, str | None]
 FITS: Verdict = (True, None)
@@ -34,7 +34,7 @@ def verdicts(offered: Any, *calls: dict[str, Any], legacy: dict[str, Any] | None
     message = {"tool_calls": list(calls)} | ({"function_call": legacy} if legacy else {})
     body = {"id": "a", "tools": offered, "choices": [{"index": 0, "message": message}]}
     rows = Rows("default", 0)
-    listed = item(entry(Raw(json.dumps(body).encode())))
+    listed = item(Entry(Raw(json.dumps(body).encode())))
     assert listed is not None
     rows.add(listed)
     made = {table.name: found.to_pylist() for table, found in rows.tables("load")}

@@ -16,7 +16,7 @@ from stored_completions import models
 from stored_completions.completions import Rows
 from stored_completions.items import item
 from stored_completions.models import CheckResult
-from stored_completions.pages import entry
+from stored_completions.pages import Entry
 from stored_completions.reports import rollup
 
 DAY = date(2025, 3, 1)
@@ -427,7 +427,7 @@ def recorded(corpus: Path) -> Rows:
         with gzip.open(corpus / name, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines):
                 body = json.loads(line)["body"] | {"id": f"{name}-{number}"}
-                listed = item(entry(Raw(json.dumps(body).encode())))
+                listed = item(Entry(Raw(json.dumps(body).encode())))
                 assert listed
                 loaded.add(listed)
     return loaded

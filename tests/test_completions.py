@@ -13,7 +13,7 @@ from given import Row
 from rebuild import NOW, Tables, load, read
 from stored_completions.completions import Known, Rows
 from stored_completions.items import item
-from stored_completions.pages import entry
+from stored_completions.pages import Entry
 from stored_completions.tables import TABLES
 
 LOADED_AT = datetime.fromtimestamp(NOW / 1_000_000, UTC)
@@ -308,14 +308,14 @@ def test_what_has_no_usable_id_is_set_aside_whole(sent: str) -> None:
     ],
 )
 def test_the_second_that_the_walk_stands_on(created: str, second: int | None) -> None:
-    found = item(entry(Raw(f'{{"id":"a","created":{created}}}'.encode())))
+    found = item(Entry(Raw(f'{{"id":"a","created":{created}}}'.encode())))
     assert found
     assert found.created == second
 
 
 def test_the_hash_is_that_of_the_object_whatever_the_order_of_its_fields_and_metadata() -> None:
     def row_hash(text: str) -> str:
-        found = item(entry(Raw(text.encode())))
+        found = item(Entry(Raw(text.encode())))
         assert found
         return found.row_hash
 
@@ -336,7 +336,7 @@ def test_the_hash_is_that_of_the_object_whatever_the_order_of_its_fields_and_met
 
 def test_what_was_known_keeps_its_stamps() -> None:
     rows = Rows("second", now=NOW)
-    found = item(entry(Raw(b'{"id":"a"}')))
+    found = item(Entry(Raw(b'{"id":"a"}')))
     assert found
     rows.add(found, Known(row_hash="old", source="second", first_seen_at=1, messages_synced_at=2))
     (row,) = read(rows.tables("load"))["completions"]
@@ -367,5 +367,5 @@ def plain(schema: pa.Schema) -> pa.Schema:
 
 def test_a_body_is_kept_as_it_was_sent() -> None:
     sent = '{"\\ud800": 1, "b":[1 ,2], "b": 3}'
-    assert entry(Raw(sent.encode())).body == sent
-    assert entry(Raw(b"5")).body == "5"
+    assert Entry(Raw(sent.encode())).body == sent
+    assert Entry(Raw(b"5")).body == "5"

@@ -96,6 +96,27 @@ def test_every_fifth_change_makes_the_same_rows_both_ways_or_is_refused() -> Non
     assert 0.05 < sum(taken) / len(taken) < 0.95
 
 
+def hash_and_rows(completion: Any) -> tuple[str, Made] | None:
+    """Both of a completion of the usual shape."""
+    (listed,) = read_page(b'{"data":[%b]}' % encoded(spell(completion, escaped=True))).completions
+    found, rows = item(listed), gathered()
+    assert found
+    return (found.row_hash, made(rows)) if usual.add(found, OURS, rows) else None
+
+
+def test_whatever_changes_a_row_changes_the_hash_and_order_does_not() -> None:
+    plain = hash_and_rows(USUAL)
+    assert plain
+    for completion in islice(every_change(), 0, None, 11):
+        found = hash_and_rows(completion)
+        assert not found or found[1] == plain[1] or found[0] != plain[0], completion
+    backwards = hash_and_rows({name: USUAL[name] for name in reversed(USUAL)})
+    reordered = hash_and_rows(USUAL | {"metadata": dict(reversed(USUAL["metadata"].items()))})
+    assert backwards
+    assert reordered
+    assert backwards[0] == reordered[0] == plain[0]
+
+
 @st.composite
 def mutated(draw: st.DrawFn) -> dict[str, Any]:
     """A completion of the usual shape, in which up to three values are others."""

@@ -16,7 +16,7 @@ descends is the mirror image of one that ascends.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from stored_completions.errors import LimitTooLarge, NoProgress
 from stored_completions.trail import Mark, Trail
@@ -47,14 +47,13 @@ class Request:
     most_bytes: int | None = None
 
 
-@dataclass(frozen=True)
-class Listed:
-    """What a chain sees of a listed row. Without a usable id it can be no cursor; `model` is as sent, in JSON."""
+class Listed(NamedTuple):
+    """What a chain sees of a listed row. Without a usable id it can be no cursor."""
 
     key: str
     created: int | None
     has_id: bool = True
-    model: bytes | None = None
+    model: str | None = None
 
 
 class Chain:

@@ -143,7 +143,7 @@ class _Comparing:
 
     def _pages(self, course: Course) -> Iterable[Taken]:
         settings = self._settings
-        return pages(self._client, course, settings.query, hashed=settings.content.row_hash)
+        return pages(self._client, course, settings.query, hashed=settings.content.hashed)
 
     def _take(self, taken: Taken) -> None:
         ids = [item.completion_id for item in taken.items]

@@ -8,10 +8,14 @@ import msgspec
 from msgspec import Raw
 
 from stored_completions import extra as fit
+from stored_completions import shape
 from stored_completions.pages import Entry, Members, cut, loads
 
 _sorted = msgspec.json.Encoder(order="deterministic")
 _NULL = Raw(b"null")
+
+
+Hashed = Callable[[Members], str]
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -19,18 +23,28 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
     `created` is in unix seconds, also where it was sent as text or float; `created_column` is None where
     its column cannot hold what was sent. `row_hash` is that of the object as sent, the order of its fields
-    and of its metadata aside; `entry` is the object itself.
+    and of its metadata aside; `entry` is the object itself, and `usual` the same decoded, if it has that shape.
     """
 
     completion_id: str
     created: int | None
     created_column: int | None
+    model: str | None
     row_hash: str
     entry: Entry
+    usual: shape.Usual | None = None
 
 
-def item(entry: Entry, hashed: Callable[[Members], str] | None = None) -> Item | None:
-    """The listed object, `hashed` as it says; None when it has no usable id and so belongs into quarantine."""
+def item(entry: Entry, hashed: Hashed | None = None) -> Item | None:
+    """The listed object; None when it has no usable id and so belongs into quarantine.
+
+    `hashed` makes its hash of the members as sent; without, what is decoded already is hashed.
+    """
+    usual = shape.usual(entry.text)
+    if usual is not None:
+        sent = usual.sent
+        made = shape.row_hash(usual) if hashed is None else hashed(entry.members or {})
+        return Item(sent.id, sent.created, sent.created, sent.model, made, entry, usual)
     members = entry.members
     if members is None:
         return None
@@ -43,6 +57,7 @@ def item(entry: Entry, hashed: Callable[[Members], str] | None = None) -> Item |
         completion_id,
         _second(loads(created)),
         None if column is None else column // 1_000_000,
+        fit.fitting(fit.text, bytes(members.get("model", _NULL))),
         (hashed or row_hash)(members),
         entry,
     )

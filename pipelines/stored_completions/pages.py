@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from struct import pack
 from typing import Any
 
@@ -50,11 +51,11 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One element of a page's list: its text, and its members if it is an object that can be read."""
+class Entry(msgspec.Struct, frozen=True, dict=True):
+    """One element of a page's list, as its text; JSON that nobody can read is not `is_readable`."""
 
     text: Raw
-    members: dict[str, Raw] | None
+    is_readable: bool = True
 
     @property
     def body(self) -> str:
@@ -64,7 +65,17 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def is_too_deep(self) -> bool:
         """Whether it is an object that is nested too deeply to be read."""
-        return self.members is None and bytes(self.text).startswith(b"{")
+        return not self.is_readable and bytes(self.text).startswith(b"{")
+
+    @cached_property
+    def members(self) -> dict[str, Raw] | None:
+        """Its members, if it is an object that can be read."""
+        if not self.is_readable:
+            return None
+        try:
+            return _object.decode(self.text)
+        except msgspec.DecodeError:
+            return cut(bytes(self.text))
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,7 @@ def read_page(body: bytes) -> Page:
         return _odd_page(text, len(body))
     except RecursionError:
         return _deep_page(text, len(body))
-    return Page([entry(raw) for raw in page.data], page.has_more, len(body))
+    return Page([Entry(raw) for raw in page.data], page.has_more, len(body))
 
 
 def utf8(body: bytes) -> bytes:
@@ -177,7 +188,7 @@ def _odd_page(text: bytes, size: int) -> Page:
         return _deep_page(text, size)
     if envelope is None or items is None:
         raise _no_list()
-    return Page([entry(Raw(item)) for item in items], _BOOLEANS.get(envelope.get("has_more", b"null")), size)
+    return Page([Entry(Raw(item)) for item in items], _BOOLEANS.get(envelope.get("has_more", b"null")), size)
 
 
 def _deep_page(text: bytes, size: int) -> Page:
@@ -191,17 +202,10 @@ def _deep_page(text: bytes, size: int) -> Page:
 
 def _unless_deep(raw: bytes) -> Entry:
     try:
-        return deep.with_room(entry, Raw(raw))
+        deep.with_room(fields, raw)
     except RecursionError:
-        return Entry(Raw(raw), None)
-
-
-def entry(raw: Raw) -> Entry:
-    """What stands in a list, ready to be looked into."""
-    try:
-        return Entry(raw, _object.decode(raw))
-    except msgspec.DecodeError:
-        return Entry(raw, cut(bytes(raw)))
+        return Entry(Raw(raw), is_readable=False)
+    return Entry(Raw(raw))
 
 
 def _no_list() -> ServiceError:

@@ -5,7 +5,6 @@ the oldest pages show its newest. A server that ignores the filter lists some ot
 nothing more is asked. Whatever row comes is one of the list, so that a chain from it is never wrong.
 """
 
-import json
 from collections.abc import Sequence
 
 from stored_completions.chain import Listed, Order, Request
@@ -32,7 +31,7 @@ class Probe:
         row = next(iter(page), None)
         if row is None:
             return
-        if _text(row.model) != self.model:
+        if row.model != self.model:
             self.is_ignored = True
         elif row.has_id and row.created:
             self.found = Mark(row.created, row.key)
@@ -49,7 +48,7 @@ class Probes:
 
     def __init__(self, *, is_allowed: bool = True) -> None:
         self._is_allowed = is_allowed
-        self._seen: dict[Order, set[bytes]] = {"asc": set(), "desc": set()}
+        self._seen: dict[Order, set[str]] = {"asc": set(), "desc": set()}
         self._asked: list[Probe] = []
 
     def lines(self) -> list[Probe]:
@@ -64,7 +63,7 @@ class Probes:
     def saw(self, order: Order, page: Sequence[Listed]) -> None:
         """Notes the models of a page, until the probes are made of them."""
         if self._is_allowed:
-            self._seen[order].update(row.model for row in page if row.model is not None)
+            self._seen[order].update(row.model for row in page if row.model)
 
     def make(self) -> None:
         """Makes the probes, once, of the models that only one end of the list has shown."""
@@ -72,10 +71,9 @@ class Probes:
             return
         self._is_allowed = False
         newest, oldest = self._seen["desc"], self._seen["asc"]
-        wanted: list[tuple[Order, bytes]] = [("asc", model) for model in sorted(newest - oldest)]
+        wanted: list[tuple[Order, str]] = [("asc", model) for model in sorted(newest - oldest)]
         wanted += [("desc", model) for model in sorted(oldest - newest)]
-        named = [(order, _text(model)) for order, model in wanted]
-        self._asked = [Probe(order, model) for order, model in named if model is not None][:_MOST]
+        self._asked = [Probe(order, model) for order, model in wanted[:_MOST]]
 
     def pivot(self, gaps: Sequence[tuple[int, int]]) -> Mark | None:
         """The row that cuts one of the gaps best: the longest gap, and nearest to its middle."""
@@ -85,12 +83,4 @@ class Probes:
             inside = [mark for mark in found if first + margin <= mark.created <= last - margin]
             if inside:
                 return min(inside, key=lambda mark: (abs(2 * mark.created - first - last), mark))
-        return None
-
-
-def _text(sent: bytes | None) -> str | None:
-    try:
-        model = json.loads(sent or b"null")
-        return model if isinstance(model, str) and model.encode() else None
-    except ValueError:
         return None

@@ -4,7 +4,7 @@ As soon as a page's ids are known the course says which page comes next, and tha
 while this one is being normalised.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
@@ -14,13 +14,11 @@ from stored_completions.client import Answer, Client
 from stored_completions.course import Course, Line
 from stored_completions.cursor import Cursor
 from stored_completions.errors import CursorGone, LimitTooLarge, OrderRefused, PageTooHeavy
-from stored_completions.items import Item, item
-from stored_completions.pages import Entry, Members, Page, read_page
+from stored_completions.items import Hashed, Item, item
+from stored_completions.pages import Entry, Page, read_page
 from stored_completions.probes import Probe
 
 _MOST_BYTES = 32_000_000
-
-Hashed = Callable[[Members], str]
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Taken:
 
 
 def pages(
-    client: Client, course: Course, query: Filter, max_pages: int | None = None, *, hashed: Hashed
+    client: Client, course: Course, query: Filter, max_pages: int | None = None, *, hashed: Hashed | None
 ) -> Iterator[Taken]:
     """The course's pages as they come, rows hashed as the content policy wants it; ServiceError and AccessError
     end it, after the pages before.
@@ -137,7 +135,7 @@ class _Fetching:
         )
 
 
-def _take(course: Course, line: Line, answer: Answer[Page], hashed: Hashed) -> Taken:
+def _take(course: Course, line: Line, answer: Answer[Page], hashed: Hashed | None) -> Taken:
     listed = [(item(entry, hashed), entry) for entry in answer.value.completions]
     seen = [_seen(*pair) for pair in listed]
     fresh = course.take(line, seen, answer.value.has_more, answer.date, answer.size)
@@ -155,10 +153,5 @@ def _take(course: Course, line: Line, answer: Answer[Page], hashed: Hashed) -> T
 
 def _seen(found: Item | None, entry: Entry) -> Listed:
     if found is not None:
-        return Listed(found.completion_id, found.created, model=_model(found))
+        return Listed(found.completion_id, found.created, model=found.model)
     return Listed("sha256:" + sha256(entry.text).hexdigest(), None, has_id=False)
-
-
-def _model(found: Item) -> bytes | None:
-    members = found.entry.members
-    return bytes(members["model"]) if members and "model" in members else None

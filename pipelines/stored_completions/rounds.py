@@ -209,6 +209,8 @@ def _kept_first(items: list[Item], known: Mapping[str, Held]) -> list[Item]:
 
     The order within a second is unstable: whichever came first would else replace the other.
     """
+    if not known:
+        return items
     return sorted(items, key=lambda item: not _is_held(item, known.get(item.completion_id)))
 
 

@@ -61,7 +61,7 @@ def stored_completions(
         round_ = new()
         with Client(endpoint) as client:
             course = Course(cursor, Pace(), int(time.time()), newest_first=False)
-            for taken in pages(client, course, query, max_pages, hashed=policy.row_hash):
+            for taken in pages(client, course, query, max_pages, hashed=policy.hashed):
                 round_.add(taken, lambda _: {})
                 if round_.is_full:
                     yield round_

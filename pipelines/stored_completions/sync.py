@@ -323,7 +323,7 @@ class _Run:
                 course,
                 self._settings.query,
                 self._max_pages,
-                hashed=self._settings.content.row_hash,
+                hashed=self._settings.content.hashed,
             ):
                 with self._session.turn:
                     self._take(taken, course)

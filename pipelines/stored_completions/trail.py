@@ -1,14 +1,13 @@
 """Rows as places to come back to: few however long the account is, and denser towards where one stands."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _SPACING_SECONDS = 15
 _NEWEST_KEPT = 3
 
 
-@dataclass(frozen=True, order=True)
-class Mark:
+class Mark(NamedTuple):
     """A listed row as a place in time: its `created` in unix seconds, and its id."""
 
     created: int
@@ -30,7 +29,7 @@ class Trail:
         """Adds marks of one page, and thins the whole."""
         merged = {mark.created: mark for mark in (*self._marks, *marks)}
         self._marks = [merged[created] for created in sorted(merged)]
-        kept = {mark for second in self.kept if (mark := self.before(second))}
+        kept = {mark.created for second in self.kept if (mark := self.before(second))}
         self._marks = _thinned(self._marks, now, self._share, kept)
 
     def drop(self, id_: str) -> None:
@@ -46,12 +45,13 @@ class Trail:
         return tuple(self._marks)
 
 
-def _thinned(marks: list[Mark], now: int, share: float, wanted: set[Mark]) -> list[Mark]:
-    """The first and the newest three marks, those that are wanted, and between them as many as their age allows."""
+def _thinned(marks: list[Mark], now: int, share: float, wanted: set[int]) -> list[Mark]:
+    """The first and the newest three marks, those of wanted seconds, and between them as many as their age allows."""
     kept = marks[: -_NEWEST_KEPT - 1 : -1]
     for mark in reversed(marks[:-_NEWEST_KEPT]):
-        age = max(0, now - mark.created)
-        if mark in wanted or kept[-1].created - mark.created >= max(_SPACING_SECONDS, age * share):
+        created = mark.created
+        gap = kept[-1].created - created
+        if (gap >= _SPACING_SECONDS and gap >= (now - created) * share) or created in wanted:
             kept.append(mark)
     if marks and kept[-1] != marks[0]:
         kept.append(marks[0])

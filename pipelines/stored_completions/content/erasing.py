@@ -16,7 +16,7 @@ from msgspec import Raw
 from stored_completions.content.groups import COLUMNS, EXEMPT, EXTRA, HASHES, JSON_TEXT, group_of
 from stored_completions.content.policy import DROPPED, ERASED
 from stored_completions.content.stage import treated
-from stored_completions.pages import Entry, entry, loads
+from stored_completions.pages import Entry, fields, loads
 from stored_completions.tables import (
     BY_NAME,
     COMPLETIONS,
@@ -220,12 +220,12 @@ def _is_of(body: str, ids: Collection[str]) -> bool:
 
 
 def _entry(body: str) -> Entry:
-    """Without members where nobody can read it."""
-    text = Raw(body.encode())
+    text = body.encode()
     try:
-        return entry(text)
+        fields(text)
     except (ValueError, RecursionError):
-        return Entry(text, None)
+        return Entry(Raw(text), is_readable=False)
+    return Entry(Raw(text))
 
 
 def _copy_quarantine(connection: duckdb.DuckDBPyConnection) -> None:

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from stored_completions.content.groups import ANSWERS, GROUPS, MEMBERS, METADATA
 from stored_completions.errors import UsageError
-from stored_completions.items import row_hash
+from stored_completions.items import Hashed, row_hash
 from stored_completions.pages import Entry, Members, cut
 from stored_completions.values import json_object
 
@@ -94,6 +94,11 @@ class Policy:
             for name, ours in self.said().items()
             if (scale := LOGPROBS if name == "logprobs" else LEVELS).index(ours) > scale.index(other[name])
         ]
+
+    @property
+    def hashed(self) -> Hashed | None:
+        """What makes the hash of a completion where that is not of all of it; see `items.item`."""
+        return None if self._is_plain else self.row_hash
 
     def row_hash(self, sent: Members) -> str:
         """Tells whether an object changed. It says nothing of what is dropped, and is made with the key where
