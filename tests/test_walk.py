@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stored_completions.chain import Chain
 from stored_completions.cursor import Cursor, Mark, Settled, Trail
 from stored_completions.errors import LimitTooLarge, NoProgress
 from stored_completions.walk import Listed, Pace, Walk
@@ -41,6 +42,7 @@ class Server:
     always_more: bool = False
     shuffle: random.Random = field(default_factory=lambda: random.Random(0))
     requests: int = 0
+    largest_asked: int = 0
     _stable: dict[str, float] = field(default_factory=dict)
 
     def visible(self) -> list[Row]:
@@ -53,6 +55,7 @@ class Server:
     def page(self, after: str | None, limit: int) -> tuple[list[Listed], bool | None, int | None] | None:
         """A page; None when the cursor is refused. Raises LimitTooLarge."""
         self.requests += 1
+        self.largest_asked = max(self.largest_asked, limit)
         self.clock += self.tick
         if limit > self.max_limit:
             if self.is_vague:
@@ -306,6 +309,12 @@ def test_a_second_larger_than_any_page_is_named_and_passed(clamps: bool) -> None
     assert walk.incomplete == [rows[2].created]
 
 
+def test_a_second_larger_than_any_page_is_read_whole_where_the_cursor_is_a_row() -> None:
+    rows = account(2, 50, 2)
+    found, walk = run(Server(rows, max_limit=20, positional=True), Cursor(), Pace(page_size=20))
+    assert (len(found), walk.incomplete) == (54, [])
+
+
 def test_a_cut_waits_until_an_incomplete_second_is_told() -> None:
     rows = account(2, 50, 2)
     server, cursor, incomplete = Server(rows, max_limit=20), Cursor(), []
@@ -322,6 +331,44 @@ def test_a_refused_page_size_falls_back_to_what_is_always_taken() -> None:
     rows = account(*[1] * 50)
     found, _ = run(Server(rows, max_limit=20), Cursor(), Pace(page_size=100))
     assert len(found) == 50
+
+
+def test_a_page_size_that_is_always_taken_and_yet_refused_is_an_error() -> None:
+    walk = Walk(Cursor(), Pace(page_size=20), NOW)
+    with pytest.raises(LimitTooLarge):
+        walk.limit_refused(LimitTooLarge("limit"))
+
+
+def test_a_page_without_an_id_to_go_on_from_is_an_error() -> None:
+    walk = Walk(Cursor(), PACE, NOW)
+    with pytest.raises(NoProgress, match="without an id"):
+        walk.take([Listed("x", NOW - 9, has_id=False), Listed("y", NOW - 9, has_id=False)], True, NOW)
+
+
+def test_where_rows_stand_out_of_order_the_last_page_before_a_bound_is_taken_whole() -> None:
+    chain = Chain("asc", 3, trail=Trail())
+    page = [Listed(f"c{place}", NOW + place) for place in (10, 9, 11)]
+    assert chain.take(page, True, bound=NOW + 5) == [0, 1, 2]
+    assert (chain.reached_bound, chain.repeats, chain.request) == (True, True, None)
+
+
+def test_a_cut_behind_a_time_to_come_goes_on_before_it() -> None:
+    rows = [*account(1, 1, 1), Row("future", NOW + 500), Row("later", NOW + 600)]
+    _, walk = run(Server(rows), Cursor(), Pace(page_size=5), max_pages=1)
+    assert walk.request is None
+    walk = Walk(Cursor(), Pace(page_size=5), NOW)
+    walk.take([Listed(row.id, row.created) for row in rows], True, NOW)
+    assert walk.from_id == "future"
+    assert walk.cursor.position == Mark(rows[2].created, rows[2].id)
+
+
+def test_how_late_a_row_is_at_least() -> None:
+    """By which of the walks before it must have been read, had it been there."""
+    before = Cursor(settled=Settled(NOW - 61, NOW - 601), long_at=NOW - 300, long_to=NOW - 200, newest=NOW)
+    walk = Walk(before, PACE, NOW)
+    ages = (0, 30, 100, 250, 900)
+    assert [walk.late_by(Listed("x", NOW - age)) for age in ages] == [0, 30, 61, 61, 601]
+    assert walk.late_by(Listed("x", None)) == 0
 
 
 def test_a_server_that_ignores_the_cursor_is_an_error() -> None:
@@ -431,9 +478,9 @@ def test_the_trail_stays_short_and_keeps_both_ends() -> None:
 
 
 def test_a_larger_page_that_is_refused_without_a_reason_is_no_lost_cursor() -> None:
-    rows = account(*[9] * 60)
-    found, walk = run(Server(rows, max_limit=30, is_vague=True), Cursor(), Pace(page_size=30))
-    assert (len(found), walk.incomplete) == (540, [])
+    server = Server(account(*[12] * 60), max_limit=30, is_vague=True)
+    found, walk = run(server, Cursor(), Pace(page_size=30))
+    assert (len(found), walk.incomplete, server.largest_asked) == (720, [], 60)
 
 
 def test_seconds_that_fill_much_of_a_page_make_the_pages_larger() -> None:
