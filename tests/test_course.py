@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from dataclasses import field as made
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -198,23 +199,40 @@ def test_deletions_hide_no_other_row(
     kind: dict[str, Any],
     own: dict[str, Any],
     vanished: str,
-    chance: random.Random,
+    luck: random.Random,
 ) -> None:
     """Rows vanish between and within runs, and most of those that chains stand at, or would step back to."""
     server = Server(rows, vanished=vanished, tick=1, **kind)
-    for row in rows:
-        if chance.random() < 0.1:
-            row.deleted_at = NOW + chance.randrange(200)
-    cursor, found = Cursor(), set()
-    for cut in (3, 2, 5, 4, None):
-        some, course = run(server, cursor, paced(page_size), max_pages=cut, **own)
+    found = read_while_rows_vanish(server, paced(page_size), (3, 2, 5, 4, None), luck, **own)
+    assert {row.id for row in server.visible()} <= found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_deletions_hide_no_other_row_where_chains_begin_in_the_middle(seed: int) -> None:
+    """An account that is long enough for them: a chain whose row vanishes leaves its gap to the one above."""
+    chance = random.Random(seed)
+    rows = account(*[chance.randrange(5) for _ in range(100)])
+    server = Server(rows, vanished=("error", "restart", "empty")[seed % 3], tick=1)
+    found = read_while_rows_vanish(server, paced(3), (8, 9, 5, 14, 7, None), chance, chains=5)
+    assert {row.id for row in server.visible()} <= found
+
+
+def read_while_rows_vanish(
+    server: Server, pace: Pace, cuts: tuple[int | None, ...], luck: random.Random, **own: Any
+) -> set[str]:
+    for row in server.rows:
+        if luck.random() < 0.1:
+            row.deleted_at = NOW + luck.randrange(200)
+    cursor, found = Cursor(), set[str]()
+    for cut in cuts:
+        some, course = run(server, cursor, pace, max_pages=cut, **own)
         found |= some
         cursor = saved(course)
-        server.clock += chance.randrange(30)
-        for row in rows:
-            if row.id in places(cursor) and chance.random() < 0.6:
+        server.clock += luck.randrange(30)
+        for row in server.rows:
+            if row.id in places(cursor) and luck.random() < 0.6:
                 row.deleted_at = server.clock
-    assert {row.id for row in server.visible()} <= found
+    return found
 
 
 def places(cursor: Cursor) -> set[str]:
@@ -286,6 +304,40 @@ def test_a_server_that_knows_one_order_only_is_read_in_that(
     found, course = run(server, Cursor(), Pace(page_size=page_size), **own)
     assert found == {row.id for row in rows}
     assert course.request is None
+
+
+def test_where_no_row_is_known_it_reads_oldest_first() -> None:
+    course = Course(Cursor(), PACE, NOW)
+    (down,) = course.lines
+    assert course.late_by(down, Listed("x", NOW)) == 0
+    course.page_too_heavy(down)
+    assert down.request is not None
+    assert down.request.limit == 2
+    course.cursor_gone(down)
+    assert course.is_forward_only
+    (walk,) = course.lines
+    with pytest.raises(OrderRefused):
+        course.order_refused(walk, OrderRefused("order"))
+
+
+def test_a_way_up_that_the_server_does_not_know_is_left_to_the_one_that_comes_down() -> None:
+    server = Server(account(*[1] * 60))
+    course = Course(Cursor(), PACE, NOW, chains=3)
+    for _ in range(2):
+        ask(server, course, course.lines[0], course.lines[0].request or Request(None, 5))
+    up = next(line for line in course.lines if line.request == Request(None, 5, most_bytes=48_000_000))
+    course.cursor_gone(up)
+    assert up not in course.lines
+    assert not course.is_forward_only
+
+
+def test_an_earlier_since_counts_while_the_first_one_is_still_read() -> None:
+    server = Server(account(*[1] * 60))
+    found, course = run(server, Cursor(), paced(5), since=NOW - 99_970, max_pages=2)
+    assert course.request is not None
+    more, course = run(server, saved(course), paced(5), since=NOW - 99_990)
+    assert found | more == {row.id for row in server.rows if row.created >= NOW - 99_990}
+    assert course.cursor.covered_from == NOW - 99_990
 
 
 def test_a_first_walk_of_an_older_version_goes_on_upwards() -> None:

@@ -128,11 +128,12 @@ class Course:
         """The server does not know the row any more that a line went on after."""
         if isinstance(line, Walk):
             line.cursor_gone()
-        elif isinstance(line, Way):
-            try:
-                self._past.cursor_gone(line)
-            except NoProgress:
-                self.go_forward_only()
+            return
+        assert isinstance(line, Way), "a probe goes on after no row"
+        try:
+            self._past.cursor_gone(line)
+        except NoProgress:
+            self.go_forward_only()
 
     def order_refused(self, line: Line, refusal: OrderRefused) -> None:
         """The server does not list newest first: reads oldest first, unless it has listed so before."""

@@ -79,9 +79,7 @@ class Past:
         ]
 
     def take(self, way: "Way", page: Sequence[Listed], has_more: bool | None, size: int) -> list[int]:
-        """Takes a page, and says which of its rows are no repeats; NoProgress as of a chain."""
-        if way.stretch.is_closed:
-            return []
+        """Takes a page of an open gap, and says which of its rows are no repeats; NoProgress as of a chain."""
         stretch, is_beginning = way.stretch, way.chain.anchor is None
         try:
             fresh = way.chain.take(page, has_more, size, bound=way.bound)
