@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from stored_completions import logprobs
 from stored_completions.logprobs import Slice, logprob_tables
@@ -35,7 +36,7 @@ MARKS = [
 
 def made(raw: bytes) -> Any:
     """Rows of two choices with these logprobs, and what stays whole of each."""
-    slices = [Slice("a", index, 0, raw, {}) for index in range(2)]
+    slices = [Slice("a", index, 0, Raw(raw), {}) for index in range(2)]
     tables = logprob_tables(slices)
     rows = {name: sorted(map(repr, table.to_pylist())) for name, table in tables.items()}
     return rows, [slice_.extra for slice_ in slices]

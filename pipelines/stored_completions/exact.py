@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Raw
+
 from stored_completions import extra as fit
 from stored_completions.extra import Extra, keep, nested, objects, put, take
 from stored_completions.items import Item
@@ -105,7 +107,7 @@ def _choice(key: Key, index: int, choice: Fields, extra: Extra, gathered: Gather
     finish_reason = take(choice, "finish_reason", fit.text, extra)
     logprobs = choice.pop("logprobs", b"null")
     if not fit.is_empty(logprobs):
-        gathered.slices.append(Slice(key[0], index, key[1], logprobs, extra))
+        gathered.slices.append(Slice(key[0], index, key[1], Raw(logprobs), extra))
     keep(choice, extra)
     row = (
         key[0],

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
+from msgspec import Raw
 
 from stored_completions import extra as fit
 from stored_completions import usual_logprobs
@@ -37,12 +38,12 @@ _BATCH = (
 
 @dataclass(frozen=True)
 class Slice:
-    """The raw `logprobs` of one choice; `extra` is where the whole object goes if it does not fit."""
+    """The `logprobs` of one choice, where they stand in their page; `extra` is where they go if they do not fit."""
 
     completion_id: str
     choice_index: int
     created_date: int | None
-    raw: bytes
+    raw: Raw
     extra: Extra
 
 
@@ -70,7 +71,7 @@ def _fitting(slices: list[Slice]) -> LogprobTables:
     usual: dict[str, list[tuple[Slice, bytes]]] = {}
     rest = []
     for slice_ in slices:
-        found = entries(slice_.raw)
+        found = entries(bytes(slice_.raw))
         if found is None:
             rest.append(slice_)
         else:
@@ -102,16 +103,16 @@ def _together(parts: list[LogprobTables]) -> LogprobTables:
 
 def _salvaged(slice_: Slice) -> LogprobTables:
     """What fits of a misfit: all but unknown fields; else value by value. The whole stands in `extra`."""
-    slice_.extra["logprobs"] = slice_.raw
+    raw = slice_.extra["logprobs"] = bytes(slice_.raw)
     try:
         return _tables([slice_], _read([slice_], "ignore"))
     except (pa.ArrowInvalid, _Unfit):
-        return _tables([slice_], _lists(_salvage(slice_.raw)))
+        return _tables([slice_], _lists(_salvage(raw)))
 
 
 def _read(slices: list[Slice], unexpected: str) -> Lists:
     """By Arrow. A line feed in JSON is only ever white space."""
-    lines = b"\n".join(slice_.raw.replace(b"\n", b" ") for slice_ in slices)
+    lines = b"\n".join(bytes(slice_.raw).replace(b"\n", b" ") for slice_ in slices)
     table = pyarrow.json.read_json(
         pa.BufferReader(lines),
         read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),

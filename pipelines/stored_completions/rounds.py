@@ -36,7 +36,7 @@ class Bounds:
     """
 
     completions: int = 50_000
-    bytes: int = 64_000_000
+    bytes: int = 96_000_000
     seconds: float = 60.0
     messages: int = 2_000
     publish_every: float = 600.0

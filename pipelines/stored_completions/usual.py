@@ -67,9 +67,8 @@ def _add_choice(id_: str, date: int, choice: Choice, gathered: Gathered) -> None
     refusal = message.refusal
     was_sent = refusal is not UNSET
     extra: Extra = {}
-    logprobs = bytes(choice.logprobs)
-    if not is_empty(logprobs):
-        gathered.slices.append(Slice(id_, index, date, logprobs, extra))
+    if not is_empty(choice.logprobs):
+        gathered.slices.append(Slice(id_, index, date, choice.logprobs, extra))
     texts = (message.role, message.content, refusal if was_sent else None, was_sent)
     called = astuple(message.function_call) if message.function_call else _NO_CALL
     gathered.rows["choices"].append(
