@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from dataclasses import field as made
 from typing import Any
 
@@ -66,7 +66,7 @@ def model(id_: str) -> str:
 
 
 def with_model(row: Listed) -> Listed:
-    return replace(row, model=json.dumps(model(row.key)).encode())
+    return row._replace(model=model(row.key))
 
 
 def run(
