@@ -139,3 +139,15 @@ def test_any_script_of_faults(
         assert synced(sandbox, held, page_size, chains) is None, "every cursor that is known is gone"
         assert set(wanted(sandbox)) <= set(held.hashes.items())
         assert held.doubled == []
+
+
+def test_chains_take_turns_where_memory_bears_one_page() -> None:
+    for most_bytes, is_alone in ((1, True), (1_000_000, False)):
+        with (
+            serving(account([1] * 400), latency=0.01) as sandbox,
+            Client(Endpoint(KEY, sandbox.base_url)) as client,
+        ):
+            course = Course(Cursor(), Pace(page_size=10), NOW, chains=4)
+            taken = list(pages(client, course, Filter(), hashed=row_hash, most_bytes=most_bytes))
+            assert len({row.completion_id for page in taken for row in page.items}) == 400
+            assert (sandbox.busiest == 1) is is_alone

@@ -598,7 +598,7 @@ class TestRollup:
             ]  # fmt: skip
             for change, renewed in steps:
                 connection.execute(change)
-                assert rollup.refresh(connection) == renewed, change
+                assert rollup.refresh(connection, at_once=2) == renewed, change
                 for model in models.models("reports"):
                     made = f"from ({model.sql}) order by all"
                     assert rows(connection, f"from {model.relation} order by all") == rows(

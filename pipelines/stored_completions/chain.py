@@ -25,7 +25,7 @@ SMALLEST_CEILING = 20
 LARGEST_LIMIT = 16_384
 _MOST_SETBACKS = 12
 _PAGE_BYTES = 16_000_000
-_MOST_BYTES = 3 * _PAGE_BYTES
+_MOST_BYTES = 20_000_000
 _SMALLEST_PAGE = 2
 _MOST_REPEATED = 8  # an eighth of a page
 
@@ -232,7 +232,7 @@ class Chain:
             self._advance(over)
             self.request = self._ask(self._page_size)
         elif may_double and self.request:
-            self.request = self._ask(min(self.request.limit * 2, self._ceiling))
+            self.request = self._ask(min(self.request.limit * 2, self._ceiling), may_shrink=False)
         else:
             self._cross(page, places)
 
@@ -316,7 +316,7 @@ class Chain:
         """Keeps pages near 16 MB: logprobs can make a hundred completions weigh 300 MB."""
         if size > _PAGE_BYTES:
             self._page_size = max(_SMALLEST_PAGE, rows * _PAGE_BYTES // size)
-        elif size * 4 < _PAGE_BYTES:
+        elif size * 2 < _PAGE_BYTES:
             self._page_size = min(self._page_size * 2, self._largest_page, self._ceiling)
 
     def _fit_seconds(self, places: list[int]) -> None:
@@ -326,9 +326,8 @@ class Chain:
         if is_much and len(places) == self._page_size == self._largest_page:
             self._page_size = self._largest_page = min(self._largest_page * 2, self._ceiling)
 
-    def _ask(self, limit: int) -> Request:
-        may_shrink = limit == self._page_size > _SMALLEST_PAGE
-        most_bytes = _MOST_BYTES if may_shrink else None
+    def _ask(self, limit: int, *, may_shrink: bool = True) -> Request:
+        most_bytes = _MOST_BYTES if may_shrink and limit == self._page_size > _SMALLEST_PAGE else None
         return Request(self._anchor.id if self._anchor else None, limit, self.order, most_bytes=most_bytes)
 
     def _mirrored(self, mark: Mark) -> Mark:

@@ -4,8 +4,10 @@ dlt is imported here and in `source`, and only once there is something to write:
 costs more than a sync with nothing new.
 """
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from typing import Any
@@ -18,7 +20,11 @@ from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
 from stored_completions.warehouse import Files
 
-_MEMORY = "200MB"  # for DuckDB, which keeps blocks up to that and spills what it reckons beyond
+# For DuckDB, which keeps blocks up to the first and spills what it reckons beyond; down to the second it lets them go
+# after each round, since pages need memory next. The third is for what joins rows of the whole warehouse.
+_MEMORY = "100MB"
+_MEMORY_AFTER_A_ROUND = "48MB"
+_MEMORY_TO_JOIN = "200MB"
 _DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -42,7 +48,7 @@ class Loading:
         files.dlt.mkdir()
         self._files = files
         self.connection = warehouse.connect(files.working, read_only=False)
-        self.connection.execute(f"set global memory_limit = '{_MEMORY}'")
+        self._limit(_MEMORY)
         store.create_own_tables(self.connection)
         self._pipeline = _pipeline(self.connection, files)
         self._thread = ThreadPoolExecutor(1, "load")
@@ -65,9 +71,25 @@ class Loading:
         except Exception as error:
             raise WarehouseError(_why_unloaded(error, self._files)) from error
         undo.forget(self.connection)
+        self._let_go()
         self.last = loaded.loads_ids[-1] if loaded.loads_ids else self.last
         self._may_be_recovered = False
         self._has_tables = True
+
+    @contextlib.contextmanager
+    def room(self) -> Iterator[None]:
+        """More memory, while no round is loaded."""
+        self._limit(_MEMORY_TO_JOIN)
+        yield
+        self._let_go()
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(duckdb.OutOfMemoryException):
+            self._limit(_MEMORY_AFTER_A_ROUND)
+        self._limit(_MEMORY)
+
+    def _limit(self, memory: str) -> None:
+        self.connection.execute(f"set global memory_limit = '{memory}'")
 
     def close(self) -> None:
         """Closes the file; dlt's folder stays after a load that failed, so that the next sync recovers."""

@@ -18,7 +18,7 @@ from stored_completions.items import Hashed, Item, item
 from stored_completions.pages import Entry, Page, read_page
 from stored_completions.probes import Probe
 
-_MOST_BYTES = 32_000_000
+MOST_BYTES = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -60,67 +60,84 @@ class Taken:
 
 
 def pages(
-    client: Client, course: Course, query: Filter, max_pages: int | None = None, *, hashed: Hashed | None
+    client: Client,
+    course: Course,
+    query: Filter,
+    max_pages: int | None = None,
+    *,
+    hashed: Hashed | None,
+    most_bytes: int = MOST_BYTES,
 ) -> Iterator[Taken]:
     """The course's pages as they come, rows hashed as the content policy wants it; ServiceError and AccessError
     end it, after the pages before.
 
-    It is cut after `max_pages`, but not before the course has moved.
+    It is cut after `max_pages`, but not before the course has moved. Pages that are under way or wait to be taken
+    have `most_bytes` together, as far as the last ones tell; one there always is.
     """
     left = max_pages
     with ThreadPoolExecutor(course.chains, "fetch") as pool:
-        fetching = _Fetching(pool, client, query)
-        fetching.begin(course, left)
-        while fetching:
-            for line, answer in fetching.come(course):
-                taken = _take(course, line, answer, hashed)
-                left = None if left is None or isinstance(line, Probe) else left - 1
+        fetching = _Fetching(pool, client, query, most_bytes)
+        while fetching.begin(course, left):
+            came = fetching.come(course)
+            if came is None:
+                continue
+            taken = _take(course, *came, hashed)
+            if not isinstance(came[0], Probe):
+                left = None if left is None else left - 1
                 fetching.begin(course, left)
-                if not isinstance(line, Probe):
-                    yield taken
-            fetching.begin(course, left)
+                yield taken
+            del came, taken  # a page is heavy, and the next may be long in coming
 
 
 class _Fetching:
-    """The pages that are under way: one for each line, and together about as heavy as one may be."""
+    """The pages that are under way or wait to be taken, at most one for each line."""
 
-    def __init__(self, pool: ThreadPoolExecutor, client: Client, query: Filter) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, client: Client, query: Filter, most_bytes: int) -> None:
         self._pool = pool
         self._client = client
         self._query = query
-        self._lines: dict[Future[Answer[Page]], Line] = {}
-        self._heaviest = 1
+        self._most_bytes = most_bytes
+        self._lines: dict[Future[Answer[Page]], tuple[Line, Request]] = {}
+        self._row_bytes = 1
 
-    def __len__(self) -> int:
-        return len(self._lines)
+    def begin(self, course: Course, left: int | None) -> bool:
+        """Asks for the pages that are wanted next, at most `left` of them; one at least until the course has moved.
 
-    def begin(self, course: Course, left: int | None) -> None:
-        """Asks for the pages that are wanted next, at most `left` of them; one at least until the course has moved."""
-        if left is not None and left <= 0 and course.has_moved:
-            return
-        room = _MOST_BYTES // self._heaviest if left is None else min(left, _MOST_BYTES // self._heaviest)
-        for line in course.lines:
-            if line not in self._lines.values() and len(self._lines) < max(room, 1) and line.request:
-                self._lines[self._ask(line.request)] = line
+        Whether any is under way.
+        """
+        if left is None or left > 0 or not course.has_moved:
+            under_way = [line for line, _ in self._lines.values()]
+            for line in course.lines:
+                if line.request and line not in under_way and self._has_room(line.request, left):
+                    self._lines[self._ask(line.request)] = line, line.request
+        return bool(self._lines)
 
-    def come(self, course: Course) -> Iterator[tuple[Line, Answer[Page]]]:
-        """Waits for a page, and hands out all that are there; what was refused is asked for in another way."""
+    def _has_room(self, request: Request, left: int | None) -> bool:
+        """Whether a page more may be under way, which one always may."""
+        rows = request.limit + sum(other.limit for _, other in self._lines.values())
+        is_light = rows * self._row_bytes <= self._most_bytes
+        return not self._lines or (is_light and (left is None or len(self._lines) < left))
+
+    def come(self, course: Course) -> tuple[Line, Answer[Page]] | None:
+        """Waits for a page and hands it out; None for one that was refused, which is asked for in another way."""
         done, _ = wait(self._lines, return_when=FIRST_COMPLETED)
-        for future in sorted(done, key=list(self._lines).index):
-            line = self._lines.pop(future)
-            try:
-                answer = future.result()
-            except LimitTooLarge as refusal:
-                course.limit_refused(line, refusal)
-            except PageTooHeavy:
-                course.page_too_heavy(line)
-            except CursorGone:
-                course.cursor_gone(line)
-            except OrderRefused as refusal:
-                course.order_refused(line, refusal)
-            else:
-                self._heaviest = max(self._heaviest // 2, answer.size, 1)
-                yield line, answer
+        future = next(each for each in self._lines if each in done)
+        line, _ = self._lines.pop(future)
+        try:
+            answer = future.result()
+        except LimitTooLarge as refusal:
+            course.limit_refused(line, refusal)
+        except PageTooHeavy:
+            course.page_too_heavy(line)
+        except CursorGone:
+            course.cursor_gone(line)
+        except OrderRefused as refusal:
+            course.order_refused(line, refusal)
+        else:
+            rows = len(answer.value.completions)
+            self._row_bytes = max(self._row_bytes // 2, answer.size // max(rows, 1), 1)
+            return line, answer
+        return None
 
     def _ask(self, request: Request) -> "Future[Answer[Page]]":
         return self._pool.submit(

@@ -19,6 +19,7 @@ from stored_completions.client import Client, Endpoint
 from stored_completions.content.policy import policy as kept
 from stored_completions.course import Course
 from stored_completions.cursor import Cursor
+from stored_completions.lean import give_back
 from stored_completions.reader import Filter, cursor_key, pages
 from stored_completions.rounds import Round
 from stored_completions.store import PIPELINE, RESOURCE
@@ -77,7 +78,12 @@ def loaded_round(key: str, round_: Round, *, makes_tables: bool) -> DltResource:
 
     `makes_tables`: those that it has no rows of too, as on a new warehouse; each costs dlt a file and a job.
     """
-    return _resource(key, lambda _: iter((round_,)), "append", makes_tables)
+
+    def read(_: Cursor) -> Iterator[Round]:
+        yield round_
+        give_back()
+
+    return _resource(key, read, "append", makes_tables)
 
 
 def _resource(

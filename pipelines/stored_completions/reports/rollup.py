@@ -5,7 +5,7 @@ Costs are renewed day by day: where the number of its completions or the load pa
 or SQL have. `turns` says what is renewed of threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from hashlib import sha256
 
@@ -36,8 +36,11 @@ _INPUTS = (
 )
 
 
-def refresh(connection: duckdb.DuckDBPyConnection) -> int:
-    """Brings the tables up to what is in the warehouse, in one transaction; the number of days renewed."""
+def refresh(connection: duckdb.DuckDBPyConnection, at_once: int = 200_000) -> int:
+    """Brings the tables up to what is in the warehouse, in one transaction; the number of days renewed.
+
+    The costs of so many completions `at_once` are reckoned, and of a day at least: memory grows with it.
+    """
     kept = models.models("reports")
     basis = _basis(connection, kept)
     connection.execute("begin")
@@ -45,7 +48,8 @@ def refresh(connection: duckdb.DuckDBPyConnection) -> int:
         _create(connection, kept)
         stale = _DAYS.stale(connection, basis)
         if stale:
-            _renew(connection, [model for model in kept if model.name != turns.NAME], basis, stale)
+            costs = [model for model in kept if model.name != turns.NAME]
+            _renew(connection, costs, basis, stale, at_once)
         turns.refresh(connection, basis)
     except BaseException:
         connection.execute("rollback")
@@ -114,11 +118,32 @@ def _basis(connection: duckdb.DuckDBPyConnection, kept: Sequence[Model]) -> str:
 
 
 def _renew(
-    connection: duckdb.DuckDBPyConnection, kept: Sequence[Model], basis: str, stale: Sequence[date | None]
+    connection: duckdb.DuckDBPyConnection,
+    kept: Sequence[Model],
+    basis: str,
+    stale: Sequence[date | None],
+    at_once: int,
 ) -> None:
-    days = connection.execute("select count(distinct created_date) from chat.completions").fetchall()[0][0]
-    where = "true" if len(stale) >= days else inside(stale)
-    for model in kept:
-        connection.execute(f"delete from {model.relation} where {where}")
-        connection.execute(f"insert into {model.relation} select * from (\n{model.sql}\n) where {where}")
-    _DAYS.note(connection, basis, where)
+    for days in _parts(connection, stale, at_once):
+        where = inside(days)
+        for model in kept:
+            connection.execute(f"delete from {model.relation} where {where}")
+            connection.execute(f"insert into {model.relation} select * from (\n{model.sql}\n) where {where}")
+        _DAYS.note(connection, basis, where)
+
+
+def _parts(
+    connection: duckdb.DuckDBPyConnection, days: Sequence[date | None], at_once: int
+) -> Iterator[list[date | None]]:
+    """The days in parts of so many completions."""
+    counted = connection.execute("select created_date, count(*) from chat.completions group by created_date")
+    counts = dict(counted.fetchall())
+    part: list[date | None] = []
+    size = 0
+    for day in sorted(days, key=lambda day: day or date.min):
+        size += counts.get(day, 0)
+        if part and size > at_once:
+            yield part
+            part, size = [], counts.get(day, 0)
+        part.append(day)
+    yield part
