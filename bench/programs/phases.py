@@ -36,7 +36,7 @@ PHASES = {
     "costs by day": ["session:rollup.refresh"],
     "checkpoint": ["publishing:_stamp"],
     "copy": ["publishing:make_copy"],
-    "the rest of the sync": ["cli:main"],
+    "the rest of the sync": ["cli:cli.main"],
 }
 
 _spent: defaultdict[str, float] = defaultdict(float)
@@ -82,7 +82,7 @@ def main(warehouse: str, file: str) -> None:
     builtins.__import__ = counted(IMPORTS, builtins.__import__)
     sys.argv = ["stored-completions", "sync", "--warehouse", warehouse]
     try:
-        cli.main()
+        cli.cli.main()
     finally:
         _spent["threads of DuckDB"] = time.process_time() - sum(_spent.values())
         Path(file).write_text(json.dumps(_spent))
