@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -699,14 +700,15 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 
 def test_progress_counts_pages_and_rows_of_all_rounds(tmp_path: Path) -> None:
+    """A first run that waits for the server loads its first page at once, and then what makes a round."""
     heard = Heard()
     with serving(recent(100)) as sandbox:
-        synced(sandbox, tmp_path, page_size=20, chains=1, bounds=SMALL, watcher=heard)
+        synced(sandbox, tmp_path, page_size=20, chains=1, bounds=replace(SMALL, patience=0.0), watcher=heard)
     assert [page for page, _, _ in heard.pages] == list(range(1, len(heard.pages) + 1))
     assert heard.pages[-1] == (len(heard.pages), 100, NOW - 60)
     counted = [seen for _, seen, _ in heard.pages]
     assert counted == sorted(counted)
-    assert one(tmp_path, "select count(*) from chat._dlt_loads") == 2
+    assert one(tmp_path, "select count(*) from chat._dlt_loads") == 3
 
 
 def test_a_long_pause_is_worth_a_warning_but_idle_syncs_are_none(tmp_path: Path) -> None:

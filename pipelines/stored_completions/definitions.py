@@ -20,12 +20,12 @@ def refresh(
     connection: duckdb.DuckDBPyConnection, overrides: Overrides = NONE, views: Path | None = None
 ) -> list[str]:
     """Brings all of it up to date, the user's `views` too; what is wrong with those, a sentence each."""
-    _refresh_ours(connection, overrides, views)
+    refresh_ours(connection, overrides, views)
     return custom.build(connection, views)
 
 
-def _refresh_ours(connection: duckdb.DuckDBPyConnection, overrides: Overrides, views: Path | None) -> None:
-    """Writes prices, views and descriptions, if they are not this program's already.
+def refresh_ours(connection: duckdb.DuckDBPyConnection, overrides: Overrides, views: Path | None) -> None:
+    """Writes prices, views and descriptions of all but the user's views, if they are not this program's already.
 
     In one transaction, or each of some two hundred comments would be synced to the disk.
     """

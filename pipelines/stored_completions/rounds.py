@@ -17,11 +17,14 @@ from stored_completions.content.policy import DROPPED, ERASED, KEPT, Policy, is_
 from stored_completions.content.stage import treated
 from stored_completions.cursor import Cursor
 from stored_completions.items import Item
+from stored_completions.lean import give_back
 from stored_completions.messages.hashes import Hashes, with_answers
 from stored_completions.pages import Entry
 from stored_completions.reader import Taken
 from stored_completions.store import Held
 from stored_completions.tables import Table
+
+_HEAVY = 4_000_000  # bytes of a page that leave much behind
 
 Lookup = Callable[[Mapping[str, int | None]], dict[str, Held]]
 
@@ -32,7 +35,8 @@ class Bounds:
 
     `seconds` is how long a run goes on before what it has loaded is published. `messages` is the same as
     `completions` for a round of input messages, `publish_every` the seconds after which what such rounds
-    loaded is published meanwhile.
+    loaded is published meanwhile. `patience` is how many seconds in all a first run waits for the server before it
+    makes tables, prices and views meanwhile.
     """
 
     completions: int = 50_000
@@ -40,6 +44,7 @@ class Bounds:
     seconds: float = 60.0
     messages: int = 2_000
     publish_every: float = 600.0
+    patience: float = 3.0
 
     def shared_by(self, rounds: int) -> "Bounds":
         """What each of so many rounds may hold, so that together they need no more memory than one."""
@@ -148,6 +153,8 @@ class Round:
         self.counts.rows_seen += len(taken.items) + len(taken.nameless)
         self.cursor = taken.cursor
         self._bytes += taken.size
+        if taken.size > _HEAVY:
+            give_back()
 
     def _add(self, item: Item, known: Held | None, late: int) -> None:
         if known is not None and item.completion_id in self._purged and not self._is_back(known):

@@ -91,6 +91,7 @@ class Session:
         self._loading: Loading | None = None
         self._warming: Thread | None = None
         self._has_published = False
+        self._is_ready = False
 
     def open(self, *, reads_all: bool = False) -> None:
         """Brings the working file to where it should stand, and opens it for reading.
@@ -109,6 +110,7 @@ class Session:
         if self.files.working.exists():
             self._reading = self._opened()
         self.store = Store(self._reading)
+        self._is_ready = not self.store.is_empty
         self._check_policy()
         self._state = self.store.state()
         self.quarantined = self.store.quarantined()
@@ -154,6 +156,12 @@ class Session:
         """Gets ready to write while the server is waited for."""
         if self._loading is None and self._warming is None:
             self._warming = warm_up()
+
+    def get_ready(self) -> None:
+        """Makes prices and views of a new warehouse, which has been loaded into, while the server is waited for."""
+        if not self._is_ready and not self.store.is_empty:
+            definitions.refresh_ours(self.write().connection, self._prices, self._views)
+            self._is_ready = True
 
     def hashes(self) -> Hashes:
         """What hashes messages and answers, with the key of this warehouse."""

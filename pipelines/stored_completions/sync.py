@@ -207,6 +207,7 @@ class _Run:
         self._bounds = bounds
         self._now = datetime.now(UTC)
         self._ended_at: Cursor | None = None
+        self._waited = 0.0
         self._relist: FullRelist | None = None
         self.has_begun = False
         self.report = Report(
@@ -317,6 +318,7 @@ class _Run:
     def _drain(self, client: Client, course: Course) -> StoredCompletionsError | None:
         """Reads and loads round by round to the end; what stopped it, once all that was read is loaded."""
         failure: StoredCompletionsError | None = None
+        ready_at = time.monotonic()
         try:
             for taken in pages(
                 client,
@@ -325,8 +327,11 @@ class _Run:
                 self._max_pages,
                 hashed=self._settings.content.hashed,
             ):
+                self._waited += time.monotonic() - ready_at
                 with self._session.turn:
                     self._take(taken, course)
+                del taken
+                ready_at = time.monotonic()
         except WarehouseError:
             raise
         except StoredCompletionsError as error:
@@ -355,8 +360,12 @@ class _Run:
         if round_.has_changes and course.request is not None:
             self._session.warm_up()
         must_show = self._session.interim.is_due
-        if round_.is_full or must_show:
+        is_slow = self._waited >= self._bounds.patience and course.request is not None
+        may_begin = is_slow and round_.has_changes and self._session.store.is_empty
+        if round_.is_full or must_show or may_begin:
             self._commit(course)
+        if is_slow:
+            self._session.get_ready()
         if must_show:
             self._session.show(self.ended)
         if self._stop.is_wanted and course.request is not None:
