@@ -20,11 +20,11 @@ from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
 from stored_completions.warehouse import Files
 
-# For DuckDB, which keeps blocks up to the first and spills what it reckons beyond; down to the second it lets them go
-# after each round, since pages need memory next. The third is for what joins rows of the whole warehouse.
-_MEMORY = "100MB"
-_MEMORY_AFTER_A_ROUND = "48MB"
-_MEMORY_TO_JOIN = "200MB"
+# For DuckDB, which keeps blocks up to that and spills what it reckons beyond: in general, while it writes, and what it
+# may still keep of that when it has written.
+_MEMORY = "200MB"
+_MEMORY_TO_WRITE = "100MB"
+_MEMORY_KEPT = "32MB"
 _DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -65,31 +65,30 @@ class Loading:
 
         source = loaded_round(key, round_, makes_tables=not self._has_tables)
         self._may_be_recovered = True
-        undo.move_out(self.connection, *round_.replaced)
-        try:
-            loaded = self._thread.submit(self._pipeline.run, source, loader_file_format="parquet").result()
-        except Exception as error:
-            raise WarehouseError(_why_unloaded(error, self._files)) from error
-        undo.forget(self.connection)
-        self._let_go()
+        with self.writing():
+            undo.move_out(self.connection, *round_.replaced)
+            try:
+                loaded = self._thread.submit(
+                    self._pipeline.run, source, loader_file_format="parquet"
+                ).result()
+            except Exception as error:
+                raise WarehouseError(_why_unloaded(error, self._files)) from error
+            undo.forget(self.connection)
         self.last = loaded.loads_ids[-1] if loaded.loads_ids else self.last
         self._may_be_recovered = False
         self._has_tables = True
 
     @contextlib.contextmanager
-    def room(self) -> Iterator[None]:
-        """More memory, while no round is loaded."""
-        self._limit(_MEMORY_TO_JOIN)
+    def writing(self) -> Iterator[None]:
+        """Holds DuckDB short of memory meanwhile, and lets go most of it afterwards: pages and rounds need it."""
+        self._limit(_MEMORY_TO_WRITE)
         yield
-        self._let_go()
-
-    def _let_go(self) -> None:
-        with contextlib.suppress(duckdb.OutOfMemoryException):
-            self._limit(_MEMORY_AFTER_A_ROUND)
+        self._limit(_MEMORY_KEPT)
         self._limit(_MEMORY)
 
     def _limit(self, memory: str) -> None:
-        self.connection.execute(f"set global memory_limit = '{memory}'")
+        with contextlib.suppress(duckdb.OutOfMemoryException):  # it holds more, and cannot let go of it now
+            self.connection.execute(f"set global memory_limit = '{memory}'")
 
     def close(self) -> None:
         """Closes the file; dlt's folder stays after a load that failed, so that the next sync recovers."""

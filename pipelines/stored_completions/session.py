@@ -257,13 +257,15 @@ class Session:
         return state.cursors | self.notes.cursors_at(state.basis)
 
     def _publish(self) -> None:
-        connection = self.write().connection
+        loading = self.write()
+        connection = loading.connection
         for sentence in definitions.refresh(connection, self._prices, self._views):
             self._watcher.say(sentence)
         coverage.refresh(connection, self._cursors())
         rollup.refresh(connection)
         unshipped = self._ship(connection)
-        publish(self.files, connection)
+        with loading.writing():
+            publish(self.files, connection)
         self._has_published = True
         if unshipped is not None:
             raise unshipped
