@@ -57,7 +57,7 @@ class Wholeness:
         lacking = " ".join(
             f"{path} is damaged: {damage.named(found)} cannot be read." for path, found in pairs if found
         )
-        has_other = self.files.working.exists() and not self.working
+        has_other = self.unread is None and self.files.working.exists() and not self.working
         if not self.published or has_other:
             return (
                 f"{lacking} `stored-completions sync --full` reads both files first, and goes on from the one that is "
@@ -80,7 +80,9 @@ def wholeness(files: Files) -> Wholeness:
                 unread = "a sync is at work on it"
             elif files.working.exists():
                 working = damage.find(files.working)
-    except (OSError, WarehouseError) as error:
+    except OSError as error:
+        unread = (error.strerror or str(error)).lower()
+    except WarehouseError as error:
         unread = str(error).rstrip(".")
     return Wholeness(files, published, working, unread)
 

@@ -13,6 +13,7 @@ last_run.json         the last run, and those that found nothing new, see `journ
 
 import contextlib
 import fcntl
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -150,7 +151,7 @@ def open_published(files: Files) -> duckdb.DuckDBPyConnection:
     try:
         return connect(files.published, read_only=True)
     except Damaged as error:
-        if not files.working.exists():
+        if not os.path.exists(files.working):  # false, too, for whoever may not look into the folder
             raise
         raise Damaged(
             f"{files.published} cannot be read as a DuckDB file: sync again, which publishes it anew from the file that "
