@@ -7,9 +7,7 @@ for that (dlt says which) readers see all of it or nothing; elsewhere one table 
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC
 from decimal import Decimal
@@ -23,10 +21,9 @@ from stored_completions.destinations.base import Standing, overtaken, short
 from stored_completions.destinations.changes import Package
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.row_leases import LEASE, RowLease
-from stored_completions.destinations.texts import EMPTY, escaped, is_text
+from stored_completions.destinations.staging import KEYS, Staging, plain, staged
 from stored_completions.destinations.units import UNITS, Unit
 from stored_completions.errors import StoredCompletionsError, WarehouseError
-from stored_completions.loading import imported_dlt
 from stored_completions.models import CheckResult
 from stored_completions.tables import PUBLICATION, Column, Table
 
@@ -39,12 +36,6 @@ ANNOUNCED = Table(
         Column("parts", "text", "the units that it replaces, and which tables have rows of theirs, as JSON"),
     ),
 )
-KEYS = Table(
-    "keys",
-    "Keys of the units of a package.",
-    (),
-    (Column("unit", "text", "the kind of unit"), Column("key", "text", "its key")),
-)
 _ROWS_AT_ONCE = 20_000
 _SECRETS = ("password", "token", "access_token", "private_key", "private_key_passphrase", "client_secret")
 
@@ -53,7 +44,8 @@ class AnySql:
     """See `base.Destination`; `folder` is where dlt may work, and is removed."""
 
     def __init__(self, chosen: Target, folder: Path | None = None) -> None:
-        self._chosen, self._folder = chosen, folder
+        self._chosen = chosen
+        self._staging = Staging(chosen, folder)
         self._dlt = through_dlt.client(chosen, (*through_dlt.TABLES, ANNOUNCED, LEASE))
         where = str(self._dlt.config).replace(":***", "")  # where dlt hides the password
         self.place = f"{where}, dataset {chosen.dataset}, through dlt"
@@ -91,7 +83,7 @@ class AnySql:
         with self._in_sentences():
             if self._standing() != old:
                 raise overtaken(self.place)
-            parts = self._stage(package, is_first=old is None)
+            parts = self._staging.stage(package, is_first=old is None)
             assert self._lease is not None, "a package is taken under the lock"
             self._lease.check()
             self._insert(ANNOUNCED, new.generation, new.published_at, new.schema_version, json.dumps(parts))
@@ -166,64 +158,6 @@ class AnySql:
             found.append((Standing(generation, at.astimezone(UTC), int(version)), tuple(more)))
         return sorted(found, key=lambda each: each[0].published_at)
 
-    def _stage(self, package: Package, *, is_first: bool) -> list[dict[str, Any]]:
-        """Loads the package's rows and keys, by dlt; what is to be done with them."""
-        parts: list[dict[str, Any]] = [
-            {
-                "unit": part.unit.name,
-                "tables": [t.name for t in part.unit.tables if not package.is_empty(part.unit, t)],
-                "replaces": bool(part.replaced),
-                "clears": is_first or part.unit.key is None,
-            }
-            for part in package.parts
-        ]
-        dlt = imported_dlt()
-        staged: dict[str, Table] = {KEYS.name: KEYS} | {
-            name: _plain(table) for part in parts for name, table in _staged(part)
-        }
-
-        @dlt.resource(name="package")  # type: ignore[untyped-decorator]
-        def rows() -> Iterator[Any]:
-            for part in parts:
-                unit = UNITS[part["unit"]]
-                if unit.key is not None:
-                    keys = package.keys(unit, replaced_only=False)
-                    named = pa.table({"unit": [unit.name] * len(keys), "key": pa.array(keys, pa.string())})
-                    yield dlt.mark.with_table_name(named, KEYS.name)
-                for name, table in _staged(part):
-                    columns = [self._sent(column) for column in table.columns]
-                    schema = _plain(table).schema
-                    for batch in package.rows(unit, table, columns):
-                        arrays = [a.cast(f.type) for a, f in zip(batch.columns, schema, strict=True)]
-                        nullable = pa.schema(field.with_nullable(True) for field in schema)
-                        yield dlt.mark.with_table_name(pa.Table.from_arrays(arrays, schema=nullable), name)
-
-        for name, table in staged.items():
-            rows.apply_hints(
-                table_name=name,
-                columns=through_dlt.hints(table),
-                write_disposition="replace",
-                create_table_variant=True,
-            )
-        self._load(dlt, rows)
-        return parts
-
-    def _load(self, dlt: Any, rows: Any) -> None:
-        """In a thread of its own, since dlt takes over the signals of the main thread."""
-        assert self._folder is not None, "who ships says where dlt may work"
-        shutil.rmtree(self._folder, ignore_errors=True)
-        pipeline = dlt.pipeline(
-            "stored_completions_package",
-            pipelines_dir=str(self._folder),
-            destination=getattr(dlt.destinations, self._chosen.name)(),
-            dataset_name=self._package,
-        )
-        try:
-            with ThreadPoolExecutor(1, "load") as thread:
-                thread.submit(pipeline.run, rows, loader_file_format=self._file_format).result()
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
     def _finish(self) -> None:
         """Brings a package to its end whose sync died after it was announced."""
         if not self._has(ANNOUNCED):
@@ -235,19 +169,19 @@ class AnySql:
         with self._transaction():
             for part in parts:
                 unit = UNITS[part["unit"]]
-                staged = {table.name: name for name, table in _staged(part)}
+                names = {table.name: name for name, table in staged(part)}
                 for table in unit.tables:
                     if part["clears"]:
                         self._delete(table)
                     elif part["replaces"] or is_repeated:
                         self._delete(table, unit)
-                    if table.name in staged:
-                        self._move(table, staged[table.name])
+                    if table.name in names:
+                        self._move(table, names[table.name])
             self._delete(PUBLICATION)
             self._insert(PUBLICATION, new.generation, new.published_at, new.schema_version)
             self._delete(ANNOUNCED)
-        with self._sql.with_alternative_dataset_name(self._package):
-            self._sql.truncate_tables(KEYS.name, *(name for part in parts for name, _ in _staged(part)))
+        with self._sql.with_alternative_dataset_name(self._staging.dataset):
+            self._sql.truncate_tables(KEYS.name, *(name for part in parts for name, _ in staged(part)))
 
     def _delete(self, table: Table, unit: Unit | None = None) -> None:
         where = "1 = 1"  # which some want to hear
@@ -261,7 +195,9 @@ class AnySql:
 
     def _move(self, table: Table, name: str) -> None:
         columns = ", ".join(map(self._quoted, table.columns))
-        theirs = ", ".join(map(self._arrived, _plain(table).columns))
+        theirs = ", ".join(
+            self._staging.arrived(column, self._quoted(column)) for column in plain(table).columns
+        )
         self._sql.execute_sql(
             f"INSERT INTO {self._name(table)} ({columns}) SELECT {theirs} FROM {self._staged_name(name)}"
         )
@@ -276,30 +212,8 @@ class AnySql:
         has_them = self._dlt.capabilities.supports_ddl_transactions
         return self._sql.begin_transaction() if has_them else nullcontext()
 
-    def _sent(self, column: Column) -> str:
-        """DuckDB's SQL for the column as dlt can load it: in CSV bytes are written out, and an empty text would be NULL."""
-        if column.type == "binary" and self._file_format == "csv":
-            return f'encode(\'\\x\' || hex("{column.name}")) as "{column.name}"'
-        return escaped(column, EMPTY if self._file_format == "csv" else "")
-
-    def _arrived(self, column: Column) -> str:
-        """The column of a staged table, as it was."""
-        name = self._quoted(column)
-        if self._file_format == "csv" and is_text(column):
-            return f"CASE WHEN {name} = '{EMPTY}' THEN '' ELSE {name} END"
-        return name
-
-    @property
-    def _file_format(self) -> str:
-        """Of what dlt loads. Parquet for PostgreSQL it can only load with a driver installed beside Python's packages."""
-        return "csv" if self._chosen.name == "postgres" else "parquet"
-
-    @property
-    def _package(self) -> str:
-        return f"{self._chosen.dataset}_package"
-
     def _staged_name(self, name: str) -> str:
-        with self._sql.with_alternative_dataset_name(self._package):
+        with self._sql.with_alternative_dataset_name(self._staging.dataset):
             return str(self._sql.make_qualified_table_name(name))
 
     def _name(self, table: Table) -> str:
@@ -332,24 +246,6 @@ class AnySql:
         return WarehouseError(
             f"{self.place} failed: {short(said)}. What was synced is kept here, and the next sync ships what is behind."
         )
-
-
-def _plain(table: Table) -> Table:
-    """The same with names of columns that dlt does not take for its own."""
-    columns = tuple(
-        Column(column.name.lstrip("_"), column.type, column.description) for column in table.columns
-    )
-    return Table(table.name, table.description, (), columns)
-
-
-def _staged(part: dict[str, Any]) -> list[tuple[str, Table]]:
-    """What the tables of a part that have rows are called while they are staged."""
-    tables = UNITS[part["unit"]].tables
-    return [
-        (f"{part['unit'].strip('_')}_{table.name.strip('_')}", table)
-        for table in tables
-        if table.name in part["tables"]
-    ]
 
 
 def _value(value: Any, column: Column) -> Any:

@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from stored_completions.errors import Busy, WarehouseError
+from stored_completions.destinations import locks
+from stored_completions.errors import Busy
 
 SECONDS = 300
 """How long it holds without being renewed: a machine that dies keeps others out for so long."""
@@ -55,10 +56,7 @@ class Lease:
     def check(self) -> None:
         """WarehouseError unless it is held still, and for a while to come."""
         if time.time() + SECONDS / 10 > self._good_until or not self._is_mine():
-            raise WarehouseError(
-                f"The lock on {self._place} was lost: nothing more was written there. The next sync begins from what "
-                f"is there."
-            )
+            raise locks.lost(self._place)
 
     def _take(self) -> None:
         said = self._read()
@@ -110,10 +108,7 @@ class Lease:
 
     def _busy(self, said: dict[str, Any] | None) -> Busy:
         by = f" ({said['by']})" if said else ""
-        return Busy(
-            f"Another sync is writing to {self._place}{by}: this one did nothing. Let it end, or run this one later; a "
-            f"lock whose owner died is let go after {SECONDS // 60} minutes at the latest."
-        )
+        return locks.taken(self._place, SECONDS, by)
 
 
 def who() -> dict[str, Any]:

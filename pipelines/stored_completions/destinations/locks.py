@@ -18,6 +18,20 @@ def busy(place: str) -> Busy:
     )
 
 
+def taken(place: str, seconds: int, by: str = "") -> Busy:
+    """The same for a lock that has to be renewed, `by` whom it is held."""
+    return Busy(
+        f"Another sync is writing to {place}{by}: this one did nothing. Let it end, or run this one later; a lock whose "
+        f"owner died is let go after {seconds // 60} minutes at the latest."
+    )
+
+
+def lost(place: str) -> WarehouseError:
+    return WarehouseError(
+        f"The lock on {place} was lost: nothing more was written there. The next sync begins from what is there."
+    )
+
+
 @contextmanager
 def beside(path: Path, place: str) -> Iterator[None]:
     """A file's lock, where the dataset lies on this machine's disk."""

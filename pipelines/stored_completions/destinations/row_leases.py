@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-from stored_completions.destinations import leases
-from stored_completions.errors import Busy, WarehouseError
+from stored_completions.destinations import leases, locks
 from stored_completions.tables import Column, Table
 
 LEASE = Table(
@@ -64,10 +63,7 @@ class RowLease:
     def check(self) -> None:
         """WarehouseError unless it is held still, and for a while to come."""
         if time.time() + leases.SECONDS / 10 > self._good_until:
-            raise WarehouseError(
-                f"The lock on {self._place} was lost: nothing more was written there. The next sync begins from what "
-                f"is there."
-            )
+            raise locks.lost(self._place)
 
     def _take(self, client: Any) -> None:
         self._claimed_at = time.time_ns() // 1_000_000
@@ -77,10 +73,7 @@ class RowLease:
             first, holder = min(others)
             if (first, holder) < (self._claimed_at, self._mine) or time.time() > patient_until:
                 self._leave(client)
-                raise Busy(
-                    f"Another sync is writing to {self._place}: this one did nothing. Let it end, or run this one later; "
-                    f"a lock whose owner died is let go after {leases.SECONDS // 60} minutes at the latest."
-                )
+                raise locks.taken(self._place, leases.SECONDS)
             time.sleep(0.5)
 
     def _keep(self) -> None:
