@@ -141,6 +141,23 @@ def test_edits_and_deletions_arrive(destination: str, sandbox: Sandbox, tmp_path
     assert_same(tmp_path)
 
 
+def check_merging(sandbox: Sandbox, folder: Path) -> None:
+    """Each sync leaves a file more; somebody merges them, and syncs go on."""
+    for number in range(3):
+        sandbox.account.add(
+            completion(f"late{number}", (sandbox.account.newest() or 0) + 1, metadata={"k": "v"})
+        )
+        synced(sandbox, folder)
+    before = generation()
+    assert spoiling.merge_files() == 1
+    assert generation() == before
+    assert_same(folder)
+    sandbox.account.update_metadata("late0", {"k": "changed"})
+    sandbox.account.add(completion("last", (sandbox.account.newest() or 0) + 1))
+    assert synced(sandbox, folder, full=True).counts.rows_changed == 1
+    assert_same(folder)
+
+
 def test_a_purge_leaves_no_content(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:
     """In a folder not in any file: rows that are replaced, what Delta's logs and DuckLake's catalog note of them."""
     secret = "MARKER-of-what-was-said"

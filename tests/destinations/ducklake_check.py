@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from destinations_check import account, sandbox, synced  # noqa: F401
+from destinations_check import account, check_merging, sandbox, synced  # noqa: F401
 
 from console import run
 from stored_completions import models
@@ -92,3 +92,8 @@ def test_a_lake_that_is_not_named_is_refused(sandbox: Sandbox, tmp_path: Path) -
         assert said in done.err
         assert "sesame" not in done.err
     assert not list(tmp_path.glob("ducklake.*"))
+
+
+@pytest.mark.parametrize("destination", ["ducklake"], indirect=True)
+def test_files_may_be_merged_by_others(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:  # noqa: F811
+    check_merging(sandbox, tmp_path)

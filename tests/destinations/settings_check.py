@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 import spoiling
 import tomlkit
-from destinations_check import account, assert_same, generation, sandbox, synced  # noqa: F401
+from destinations_check import account, assert_same, check_merging, generation, sandbox, synced  # noqa: F401
 from postgres import PASSWORD
 
 from console import run
@@ -194,3 +194,8 @@ def test_what_is_not_installed_is_named_with_the_command(tmp_path: Path, sandbox
         done = run("sync", "--destination", name, at=tmp_path, url=sandbox.base_url)
         assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
         assert said in done.err
+
+
+@pytest.mark.parametrize("destination", ["delta"], indirect=True)
+def test_files_may_be_merged_by_others(destination: str, sandbox: Sandbox, tmp_path: Path) -> None:  # noqa: F811
+    check_merging(sandbox, tmp_path)

@@ -8,7 +8,7 @@ from stored_completions.config import destination as configured
 from stored_completions.destinations import through_dlt
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.opening import opened
-from stored_completions.tables import COMPLETIONS, PUBLICATION
+from stored_completions.tables import COMPLETIONS, METADATA, PUBLICATION
 
 
 def drop() -> None:
@@ -59,6 +59,18 @@ def move_on() -> None:
             _do(there, f"update {there._name(PUBLICATION)} set generation = 'another'")
         else:
             there._open(PUBLICATION).update(updates={"generation": "'another'"})
+
+
+def merge_files() -> int:
+    """As whoever keeps a lake does now and then; how many files of metadata are left."""
+    with closing(_opened()) as there:
+        if _is_sql(there):
+            _do(there, "call ducklake_merge_adjacent_files('lake')")
+            found = there._rows(f"from ducklake_list_files('lake', 'metadata', schema => '{_dataset()}')")
+            return len(found)
+        for table in through_dlt.TABLES:
+            there._open(table).optimize.compact()
+        return len(there._open(METADATA).file_uris())
 
 
 def _drop_columns(there: Any, table: Any, gone: list[str]) -> None:
