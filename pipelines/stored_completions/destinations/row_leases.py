@@ -58,7 +58,7 @@ class RowLease:
     def is_held(self) -> bool:
         """By anybody, now."""
         with self._connected() as client:
-            return bool(_others(client, self._mine))
+            return bool(_others(client, self._mine, removes_ended=False))
 
     def check(self) -> None:
         """WarehouseError unless it is held still, and for a while to come."""
@@ -98,8 +98,8 @@ class RowLease:
         client.execute_sql(f"DELETE FROM {_name(client)} WHERE {claim} = %s", self._mine)
 
 
-def _others(client: Any, mine: str) -> list[tuple[int, str]]:
-    """Good claims of others; those that ended are removed."""
+def _others(client: Any, mine: str, *, removes_ended: bool = True) -> list[tuple[int, str]]:
+    """Good claims of others; those that ended are removed, unless one only looks."""
     names = [client.escape_column_name(column.name) for column in LEASE.columns]
     rows = client.execute_sql(f"SELECT {', '.join(names)} FROM {_name(client)}") or []
     until: dict[tuple[int, str], float] = {}
@@ -109,7 +109,7 @@ def _others(client: Any, mine: str) -> list[tuple[int, str]]:
         until[key] = max(until.get(key, 0), int(holds_until) / 1000)
         said[str(claim)] = json.loads(holder)
     good = {key for key, last in until.items() if leases.is_good(said[key[1]] | {"until": last})}
-    for _, claim in until.keys() - good:
+    for _, claim in until.keys() - good if removes_ended else ():
         client.execute_sql(f"DELETE FROM {_name(client)} WHERE {names[0]} = %s", claim)
     return [key for key in good if key[1] != mine]
 
