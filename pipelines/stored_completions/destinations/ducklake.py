@@ -28,7 +28,14 @@ LAKE = "lake"
 """What the lake is called in the connection."""
 _ROWS_AT_ONCE = 20_000
 _ARRIVING = "arriving"
-_DENIED = ("password", "no password supplied", "403", "access denied", "forbidden", "invalidaccesskeyid")
+_DENIED = (
+    "password authentication failed",
+    "no password supplied",
+    "403",
+    "access denied",
+    "forbidden",
+    "invalidaccesskeyid",
+)
 
 
 class DuckLake:
