@@ -8,6 +8,7 @@ import duckdb
 from given import Row, at, insert
 from stored_completions import models
 from stored_completions.config import settings
+from stored_completions.reports import rollup
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.sandbox.bill import PROJECT
 from stored_completions.sandbox.generate import UNTIL
@@ -35,6 +36,7 @@ def make(folder: Path, completions: int = 500) -> Path:
         connection.execute(f"copy from database synced to {path.stem}")
         _plant(connection)
         models.create_views(connection)
+        rollup.refresh(connection)
     return path
 
 
