@@ -5,6 +5,7 @@ costs more than a sync with nothing new.
 """
 
 import contextlib
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from stored_completions.warehouse import Files
 _MEMORY = "200MB"
 _MEMORY_TO_WRITE = "100MB"
 _MEMORY_KEPT = "32MB"
+_MANY_ROUNDS = 6  # in which dlt leaves a megabyte of cyclic garbage each
 _DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -54,6 +56,7 @@ class Loading:
         self._thread = ThreadPoolExecutor(1, "load")
         self._may_be_recovered = False
         self._has_tables = not store.Store(self.connection).is_empty
+        self._rounds = 0
         self.last: str | None = None
 
     def load(self, key: str, round_: Round) -> None:
@@ -77,6 +80,9 @@ class Loading:
         self.last = loaded.loads_ids[-1] if loaded.loads_ids else self.last
         self._may_be_recovered = False
         self._has_tables = True
+        self._rounds += 1
+        if self._rounds % _MANY_ROUNDS == 0:
+            gc.collect(0)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

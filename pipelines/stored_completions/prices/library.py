@@ -1,7 +1,7 @@
 """The prices of genai-prices: its own selection, asked at each of its dates and contexts.
 
 The only module that imports genai-prices, and not before it is called: the import alone costs
-0.4 CPU-seconds, and a sync whose prices did not change needs none of it. Only its data is used, which
+0.13 CPU-seconds, and a sync whose prices did not change needs none of it. Only its data is used, which
 comes with the package; nothing is ever fetched.
 """
 
