@@ -220,16 +220,20 @@ def in_schemas(sql: str, schemas: Mapping[str, str]) -> str:
 def run_checks(
     connection: DuckDBPyConnection, sample_size: int = SAMPLE, schemas: Mapping[str, str] = HERE
 ) -> list[CheckResult]:
-    """Runs every data test; failing rows are counted where they are, only the sample is fetched.
+    """Runs every data test."""
+    return [run_check(connection, model, sample_size, schemas) for model in models("checks")]
+
+
+def run_check(
+    connection: DuckDBPyConnection,
+    model: Model,
+    sample_size: int = SAMPLE,
+    schemas: Mapping[str, str] = HERE,
+) -> CheckResult:
+    """Runs one; failing rows are counted where they are, only the sample is fetched.
 
     `schemas` says what chat and marts are called there.
     """
-    return [_check(connection, model, sample_size, schemas) for model in models("checks")]
-
-
-def _check(
-    connection: DuckDBPyConnection, model: Model, sample_size: int, schemas: Mapping[str, str]
-) -> CheckResult:
     sql = in_schemas(model.sql, schemas)
     failing_rows = _count(connection, sql)
     sample = _rows(connection, f"select * from (\n{sql}\n) limit {sample_size}") if failing_rows else ()
