@@ -35,6 +35,7 @@ COMPLETIONS = [
     completion("late", 50),
     completion("elsewhere", 60, source="eu"),
     completion("unread", 70),
+    {"completion_id": "undated", "created_at": None, "model": MODEL},
 ]
 CHOICES = [
     ("a1", 0, "w", "W"),
@@ -49,6 +50,7 @@ CHOICES = [
     ("same too", 0, "q", "Q"),
     ("after same", 0, "x", "X"),
     ("unread", 0, "x", "X"),
+    ("undated", 0, "t", "T"),
 ]
 PROMPTS = {
     "a1": ("p", 2, "s"),
@@ -63,6 +65,7 @@ PROMPTS = {
     "after same": ("o q b", 3, None),
     "late": ("l", 3, None),
     "elsewhere": ("p x u", 4, "s"),
+    "undated": ("n", 1, None),
 }
 RESENT = [
     ("a2", 2, "p", "x"),
@@ -91,7 +94,7 @@ USAGE = [
     {"completion_id": "same", "prompt_tokens": 1_023, "completion_tokens": 1, "total_tokens": 1_024},
     {"completion_id": "after same", "prompt_tokens": 2_000, "completion_tokens": 1, "total_tokens": 2_001},
 ]
-CALLS = [("call", True), ("called", False), ("called", None)]
+CALLS = [("call", True), ("called", False), ("called", None), ("undated", False)]
 
 
 @pytest.fixture(scope="module", params=["UTC", "America/Los_Angeles"])
@@ -147,6 +150,7 @@ def chat(request: pytest.FixtureRequest) -> Iterator[DuckDBPyConnection]:
 def turn(id_: str, thread: str | None = None, **differing: Any) -> Row:
     """A first turn unless it differs; counters and costs come from the usage given above."""
     given = next(row for row in COMPLETIONS if row["completion_id"] == id_)
+    at = given["created_at"]
     used: Row = next((row for row in USAGE if row["completion_id"] == id_), {})
     _, count, _ = PROMPTS[id_]
     cached = used.get("cached_tokens")
@@ -157,11 +161,11 @@ def turn(id_: str, thread: str | None = None, **differing: Any) -> Row:
     return {
         "completion_id": id_,
         "source": given.get("source", "default"),
-        "created_at": given["created_at"],
-        "created_date": given["created_at"].date(),
+        "created_at": at,
+        "created_date": at and at.date(),
         "model": given["model"],
         "thread_id": thread or id_,
-        "thread_date": DAY,
+        "thread_date": at and DAY,
         "turn_index": 0,
         "continues_id": None,
         "continues_choice_index": None,
@@ -241,6 +245,7 @@ def test_turns(chat: DuckDBPyConnection) -> None:
         continuing("after same", "same", ("same", 0), new_messages=1, seconds_since=20, resent_tokens=1_023),
         turn("late", unknown_answers=1),
         turn("elsewhere", unknown_answers=1),
+        turn("undated"),
     ]
     found = rows(chat, "from marts.turns")
     assert sorted(found, key=by_id) == sorted(expected, key=by_id)
@@ -329,6 +334,7 @@ def test_threads(chat: DuckDBPyConnection) -> None:
         thread("same too", 30, 30),
         thread("late", 50, 50, begins_late=True),
         thread("elsewhere", 60, 60, begins_late=True, source="eu"),
+        thread("undated", 0, 0, first_at=None, last_at=None, created_date=None),
     ]
     found = rows(chat, "from marts.threads order by thread_id")
     assert found == sorted(expected, key=lambda row: str(row["thread_id"]))
@@ -374,6 +380,8 @@ def test_prompts(chat: DuckDBPyConnection) -> None:
         "first_seen_at": START + timedelta(seconds=10),
         "last_seen_at": START + timedelta(seconds=10),
     }
+    undated = {name: found["n"][name] for name in ("answers", "invalid_tool_calls", "first_seen_at")}
+    assert undated == {"answers": 1, "invalid_tool_calls": 1, "first_seen_at": None}
     assert (found["o"]["answers"], found["o"]["distinct_answers"]) == (2, 1)
     assert (found["p"]["answers"], found["p"]["distinct_answers"]) == (2, 2)
     assert (found["p x v"]["answers"], found["p x v"]["distinct_answers"]) == (1, 0)
@@ -386,7 +394,7 @@ def test_each_completion_that_was_read_is_one_turn_of_one_thread(chat: DuckDBPyC
         == read
     )
     (sums,) = chat.execute("select sum(turns), count(*) from marts.threads").fetchall()
-    assert sums == (len(PROMPTS), 6)
+    assert sums == (len(PROMPTS), 7)
     assert chat.execute("select sum(completions) from marts.prompts").fetchall() == [(len(PROMPTS),)]
 
 

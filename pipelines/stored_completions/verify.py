@@ -30,7 +30,7 @@ _AHEAD = (
 )
 _STALE = (
     "The tables of schema reports are what their SQL gives. "
-    "Reports read them: what is stale there is wrong in every cost."
+    "Reports, views of threads and those of the bill read them: what is stale there is wrong in all of these."
 )
 
 
