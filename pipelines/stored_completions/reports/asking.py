@@ -17,10 +17,9 @@ import duckdb
 
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.reports import notes as report_notes
-from stored_completions.reports import rollup
 from stored_completions.reports.dimensions import BY_WORD, REASON, TOOL, Dimension
 from stored_completions.reports.periods import Period
-from stored_completions.reports.sql import UTC, Days, grouped
+from stored_completions.reports.sql import UTC, Days, grouped, is_rolled_up
 from stored_completions.reports.sums import Column, Definition, Sums, Values, amounts, merged, ratio
 
 NONE = "(none)"
@@ -214,7 +213,7 @@ def _records(
     connection: duckdb.DuckDBPyConnection, definition: Definition, question: Question, by: Sequence[Dimension]
 ) -> list[Values]:
     days = Days(question.period, question.timezone, question.previous)
-    statement = grouped(definition.facts, by, days, use_rollup=rollup.exists(connection))
+    statement = grouped(definition.facts, by, days, use_rollup=is_rolled_up(connection))
     try:
         result = connection.execute(statement.sql, statement.parameters)
     except (duckdb.CatalogException, duckdb.BinderException) as error:

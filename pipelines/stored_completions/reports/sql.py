@@ -9,6 +9,8 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
+import duckdb
+
 from stored_completions.reports.dimensions import Dimension
 from stored_completions.reports.periods import Period
 
@@ -149,6 +151,16 @@ def grouped(
         f"select {', '.join(['facts.is_previous', *names, *basis, *ends, *sums])}\nfrom facts\ngroup by all",
         days.parameters | keys,
     )
+
+
+def is_rolled_up(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the warehouse has costs per day as a table, and filled: then it is noted what they were made of."""
+    schema, name = f"{ROLLUP}_marks".split(".")
+    found = connection.execute(
+        "select 1 from duckdb_tables() where database_name = current_database() and schema_name = ? and table_name = ?",
+        [schema, name],
+    )
+    return bool(found.fetchall())
 
 
 def _daily(days: Days) -> str:
