@@ -82,6 +82,17 @@ def test_a_misspelt_variable_is_named(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------- syncs
 
 
+def test_one_warehouse_has_one_content_policy(tmp_path: Path) -> None:
+    flags = {"api_key": KEY, "base_url": "http://127.0.0.1:9/v1"}
+    own = [
+        settings({**flags, "source": name, "content": level}, {}, tmp_path)
+        for name, level in (("a", "keep"), ("b", "drop"))
+    ]
+    with pytest.raises(UsageError, match="a warehouse has one policy"):
+        sync_all(own, tmp_path / NAME)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
     eu, us = Account.generate(30, seed=1), Account.generate(40, seed=2)
     with serving(eu, api_key=KEY) as at_eu, serving(us) as at_us:
