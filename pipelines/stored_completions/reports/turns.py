@@ -24,6 +24,8 @@ MARKS = Marks(
     ("completions", "state"),
 )
 
+_BYTES_EACH = 700  # of memory, for a request
+_MEMORY_OF_A_SYNC = 200_000_000
 _FEW = 0.25  # of all turns, that are no reason to tell all threads anew
 _NARROWED = ("chat.prompts", "chat.completions", "chat.choices", "chat.messages", "marts.completion_costs")
 _CHANGED = f"""
@@ -99,8 +101,14 @@ def _has_other_basis(connection: duckdb.DuckDBPyConnection, basis: str) -> bool:
 
 
 def _tell_all(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """All at once, for which thread a turn is in is known only then; memory grows with the requests that were read."""
+    before = connection.execute("select current_setting('memory_limit')").fetchall()[0][0]
+    needed = _number(connection, "select count(*) from chat.prompts") * _BYTES_EACH
+    if needed > _MEMORY_OF_A_SYNC:
+        connection.execute(f"set global memory_limit = '{needed} B'")
     connection.execute(f"delete from {model.relation}")
     connection.execute(f"insert into {model.relation} select * from (\n{model.sql}\n) order by created_date")
+    connection.execute(f"set global memory_limit = '{before}'")
 
 
 def _tell_threads(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
