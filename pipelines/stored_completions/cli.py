@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -35,9 +35,6 @@ from stored_completions.commands.reports import report
 from stored_completions.commands.sync import sync
 from stored_completions.commands.verify import verify
 from stored_completions.commands.views import views
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group(
