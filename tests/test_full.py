@@ -11,9 +11,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from stored_completions.content.erasing import Which
+from stored_completions.content.purging import purge
 from stored_completions.errors import ServiceError
 from stored_completions.sandbox import Account, Fault, Sandbox
-from synced import NOW, assert_exact, assert_sound, files, one, rows, serving, started, synced, until
+from synced import NAME, NOW, assert_exact, assert_sound, files, one, rows, serving, started, synced, until
 from test_crash import dies
 from test_sync import completion, recent
 
@@ -88,6 +90,29 @@ def test_a_row_that_comes_back_within_the_look_back_needs_no_full_sync(tmp_path:
         assert (report.counts.rows_changed, report.counts.rows_returned) == (1, 1)
         assert deleted(tmp_path) == []
         assert_exact(tmp_path, account)
+
+
+def test_what_was_purged_and_is_listed_is_there(tmp_path: Path) -> None:
+    """The oldest and some in the middle, then all: more than the limit of deletions, and none of it is missing."""
+    account = old()
+    with serving(account) as sandbox:
+        synced(sandbox, tmp_path)
+        oldest = one(tmp_path, "select min(created_at) from chat.completions")
+        for purged in (account.ids()[:40] + account.ids()[60:66], account.ids()):
+            purge(tmp_path / NAME, Which(tuple(purged)))
+            asked = gets(sandbox)
+            report = synced(sandbox, tmp_path, full=True)
+            assert report.sentences()[1] == "Listed again in full, 100 completions: none is missing."
+            assert (report.counts.rows_new, report.counts.rows_changed, gets(sandbox)) == (0, 0, asked)
+            told = "select expired_completions, deleted_completions, listed_from from marts.freshness"
+            assert rows(tmp_path, told) == [(0, 0, oldest)]
+        account.delete("c0050")
+        report = synced(sandbox, tmp_path, full=True)
+        assert report.relisted is not None
+        assert (report.relisted.listed, report.relisted.deleted, report.relisted.doubt) == (99, 1, None)
+        assert deleted(tmp_path) == ["c0050"]
+        assert one(tmp_path, "select count(*) from chat.choices where content <> '[dropped]'") == 0
+    assert_sound(tmp_path)
 
 
 # Doubts: each changes nothing, and says why

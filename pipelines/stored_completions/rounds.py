@@ -98,6 +98,7 @@ class Round:
         self._bounds = bounds
         self._policy = policy
         self._purged: set[str] = set()
+        self._left_alone: set[str] = set()
         self._hashes: dict[str, str] = {}
         self._replaced: dict[str, date | None] = {}
         self._quarantined = quarantined
@@ -111,7 +112,7 @@ class Round:
     @property
     def ids(self) -> list[str]:
         """Every id that its pages showed."""
-        return list(self._hashes)
+        return [*self._hashes, *self._left_alone]
 
     @property
     def is_full(self) -> bool:
@@ -158,6 +159,7 @@ class Round:
 
     def _add(self, item: Item, known: Held | None, late: int) -> None:
         if known is not None and item.completion_id in self._purged and not self._is_back(known):
+            self._left_alone.add(item.completion_id)
             return
         repeated = self._hashes.setdefault(item.completion_id, item.row_hash)
         if repeated is not item.row_hash:
