@@ -1,6 +1,7 @@
 """Several accounts in one warehouse: their settings, their syncs side by side, and what one's failure is to the others."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,10 @@ def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
         assert failed.code == 1
         assert failed.out.splitlines()[0].startswith("us: 40 new completions")
         assert failed.err.startswith("stored-completions: eu: 127.0.0.1 answered 401")
+        behind = run("status", "--max-age", "2h", at=tmp_path)
+        assert (behind.code, "No sync of source eu of" in behind.err) == (3, True)
+        assert re.search(r"last success of eu: +none yet\nlast success of us: +2", behind.out)
+        assert re.search(r"^us +40 .*\neu +0 ", behind.out, re.MULTILINE)
         again = run("sync", "--json", at=tmp_path, env=keys | {f"{VARIABLE}EU__API_KEY": KEY})
         found = {each["source"]: each for each in json.loads(again.out)["sources"]}
         assert (again.code, again.err) == (0, "")
@@ -113,8 +118,14 @@ def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
         assert json.loads(one.out)["source"] == "us"
     by_source = "select source, count(*) from chat.completions group by source order by source"
     assert rows(tmp_path, by_source) == [("eu", 30), ("us", 40)]
-    status = json.loads(run("status", "--json", at=tmp_path).out)
-    assert [source["source"] for source in status["sources"]] == ["eu", "us"]
+    calm = run("status", "--json", "--max-age", "2h", at=tmp_path)
+    status = json.loads(calm.out)
+    assert [source["source"] for source in status["sources"]] == status["configured"] == ["eu", "us"]
+    assert (calm.code, status["last_success_at"]) == (0, status["last_successes"]["eu"])
+    configured(tmp_path, parts(eu={}, uk={}))
+    found = json.loads(run("status", "--json", at=tmp_path).out)
+    assert (found["last_success_at"], found["last_successes"]["uk"]) == (None, None)
+    assert found["last_successes"]["us"] == status["last_successes"]["us"]
     report = run("report", "costs", "--by", "source", "--format", "json", at=tmp_path)
     assert [row["source"] for row in json.loads(report.out)["rows"]] in (["eu", "us"], ["us", "eu"])
 

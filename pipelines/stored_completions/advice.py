@@ -14,14 +14,18 @@ _EDGE = 0.8
 _OFTEN = 2
 
 
+def of_source(runs: Iterable[Run], source: str) -> list[Run]:
+    return [run for run in runs if run["source"] == source]
+
+
 def of_kind(runs: Iterable[Run], source: str, filter_: str | None) -> list[Run]:
     """The runs of one source and filter; None: those that asked for everything."""
-    return [run for run in runs if run["source"] == source and run.get("filter") == filter_]
+    return [run for run in of_source(runs, source) if run.get("filter") == filter_]
 
 
 def complete(runs: Iterable[Run], source: str) -> list[Run]:
     """The runs of a source that read to the end: of everything, if any such run asked for everything."""
-    ended = [run for run in runs if run["source"] == source and run["outcome"] in TO_THE_END]
+    ended = [run for run in of_source(runs, source) if run["outcome"] in TO_THE_END]
     return of_kind(ended, source, None) or ended
 
 
@@ -61,7 +65,7 @@ def warnings(runs: Sequence[Run], sources: Iterable[str], now: datetime) -> list
     for source in names:
         whose = f" of source {source}" if len(names) > 1 else ""
         ended = [_time(run["finished_at"]) for run in complete(runs, source)]
-        own = [run for run in runs if run["source"] == source]
+        own = of_source(runs, source)
         said += [retention(max(ended, default=None), now, whose), look_back(own, now, whose)]
     return [sentence for sentence in said if sentence]
 

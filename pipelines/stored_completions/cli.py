@@ -178,7 +178,8 @@ cli.add_command(sync)
 @click.option(
     "--max-age",
     metavar="TIME",
-    help="Exit 3 unless a sync ended well within this time, e.g. 90m, 2h or 1d.  [default: any age]",
+    help="Exit 3 unless a sync, of several configured accounts one of each, ended well within this time, e.g. 90m, 2h or "
+    "1d.  [default: any age]",
 )
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object, times in ISO 8601.")
 @destination_option
@@ -192,13 +193,15 @@ def status(warehouse: Path, max_age: str | None, as_json: bool, destination: str
     """
     from rich.console import Console
 
-    from stored_completions.config import destination as configured
+    from stored_completions.config import destination as chosen
+    from stored_completions.config import parts
     from stored_completions.status import check_age, show
     from stored_completions.status import status as read
     from stored_completions.values import duration
 
     most = None if max_age is None else duration("--max-age", max_age)
-    found = read(warehouse, destination=configured({"destination": destination}, os.environ, Path.cwd()))
+    target = chosen({"destination": destination}, os.environ, Path.cwd())
+    found = read(warehouse, destination=target, configured=parts(os.environ, Path.cwd()))
     with until_closed():
         if as_json:
             click.echo(json.dumps(found.as_json()))

@@ -105,6 +105,11 @@ def _settings(values: Configuration, folder: Path | None) -> Settings:
     )
 
 
+def parts(environ: Mapping[str, str], folder: Path | None) -> list[str]:
+    """The sources that have a part of their own, for what needs no account."""
+    return Configuration({}, environ, folder).names
+
+
 def destination(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> Target | None:
     """The destination alone, for what needs no account."""
     return _destination(Configuration(flags, environ, folder))

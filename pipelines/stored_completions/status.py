@@ -3,7 +3,7 @@
 A run that found nothing new is in the notes beside the warehouse and not in it; here they are one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -47,12 +47,18 @@ _KEPT = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Status:
-    """The state of one warehouse file; times are ISO 8601, UTC."""
+    """The state of one warehouse file; times are ISO 8601, UTC.
+
+    `configured` are the sources with a part of their own in the settings. Of several, `last_success_at` is that of
+    the one which is furthest behind, and null as long as one of them never ended well.
+    """
 
     warehouse: str
     bytes: int
     published_at: str | None
     last_success_at: str | None
+    last_successes: dict[str, str | None]
+    configured: list[str]
     last_run: dict[str, Any] | None
     sources: list[dict[str, Any]]
     cursors: list[dict[str, Any]]
@@ -72,7 +78,12 @@ class Status:
         return asdict(self)
 
 
-def status(path: Path, now: datetime | None = None, destination: Target | None = None) -> Status:
+def status(
+    path: Path,
+    now: datetime | None = None,
+    destination: Target | None = None,
+    configured: Sequence[str] = (),
+) -> Status:
     """Reads the published copy, the notes beside it, and what `destination` says of itself; changes nothing."""
     files = Files(path.absolute())
     with query.reading(path) as connection:
@@ -86,11 +97,17 @@ def status(path: Path, now: datetime | None = None, destination: Target | None =
         runs = _runs(connection, notes)
         at = now or datetime.now(UTC)
         sources = _rows(connection, "select * from chat.sources order by source")
+        names = sorted({source["source"] for source in sources} | {*configured})
+        ended = {name: _last_success(advice.of_source(runs, name), "finished_at") for name in names}
         return Status(
             warehouse=str(files.published),
             bytes=files.published.stat().st_size,
             published_at=_text(published_at),
-            last_success_at=_last_success(runs, "finished_at"),
+            last_success_at=_furthest_behind({name: ended[name] for name in configured})[1]
+            if configured
+            else _last_success(runs, "finished_at"),
+            last_successes=ended,
+            configured=[*configured],
             last_run=runs[0] if runs else None,
             sources=sources,
             cursors=_cursors(connection, notes, sources),
@@ -110,10 +127,11 @@ def status(path: Path, now: datetime | None = None, destination: Target | None =
 
 def show(found: Status, console: Console) -> None:
     """Prints it for a person."""
-    pairs(console, _lines(found))
-    if len(found.freshness) > 1:
+    sources = _with_the_missing(found)
+    pairs(console, _lines(found, is_only_one=len(sources) == 1))
+    if len(sources) > 1:
         console.print()
-        draw(console, *_listed(found.freshness, _SOURCE), grouped=True)
+        draw(console, *_listed(sources, _SOURCE), grouped=True)
     console.print()
     draw(
         console,
@@ -127,33 +145,55 @@ def show(found: Status, console: Console) -> None:
 
 
 def check_age(found: Status, most_seconds: int, now: datetime) -> None:
-    """Raises Unmet unless a sync ended well within the last `most_seconds`."""
-    if not found.last_success_at:
-        raise Unmet(f"No sync of {found.warehouse} has ended well yet.")
-    age = (now - datetime.fromisoformat(found.last_success_at)).total_seconds()
+    """Raises Unmet unless a sync, and one of each configured source, ended well within the last `most_seconds`."""
+    whose = ""
+    last = found.last_success_at
+    if found.configured:
+        name, last = _furthest_behind({name: found.last_successes[name] for name in found.configured})
+        whose = f" of source {name}"
+    if not last:
+        raise Unmet(f"No sync{whose} of {found.warehouse} has ended well yet.")
+    age = (now - datetime.fromisoformat(last)).total_seconds()
     if age > most_seconds:
         raise Unmet(
-            f"The last successful sync of {found.warehouse} was {_span(age)} ago, which is more than the "
+            f"The last successful sync{whose} of {found.warehouse} was {_span(age)} ago, which is more than the "
             f"{_span(most_seconds)} allowed."
         )
 
 
-def _lines(found: Status) -> Iterator[tuple[str, str]]:
+def _furthest_behind(ended: dict[str, str | None]) -> tuple[str, str | None]:
+    """The source that never ended well, else the one whose last success is the oldest."""
+    return min(ended.items(), key=lambda each: each[1] or "")
+
+
+def _with_the_missing(found: Status) -> list[dict[str, Any]]:
+    """What is known of each source; nothing of those that are configured and were never read."""
+    there = {row["source"] for row in found.freshness}
+    missing = (name for name in found.configured if name not in there)
+    return found.freshness + [
+        dict.fromkeys(_SOURCE.values()) | {"source": name, "completions": 0} for name in missing
+    ]
+
+
+def _lines(found: Status, is_only_one: bool) -> Iterator[tuple[str, str]]:
     yield "warehouse", f"{found.warehouse}, {found.bytes / 1e6:,.1f} MB"
     yield "published", f"{_at(found.published_at)} UTC"
     if found.last_run:
         yield "last run", _said(found.last_run)
-        if found.last_run["outcome"] not in TO_THE_END:
-            yield "last success", f"{_at(found.last_success_at)} UTC" if found.last_success_at else "none yet"
+        if found.configured:
+            for name in found.configured:
+                yield f"last success of {name}", _success(found.last_successes[name])
+        elif found.last_run["outcome"] not in TO_THE_END:
+            yield "last success", _success(found.last_success_at)
     since = f", since {_at(found.content_policy_since)} UTC" if found.content_policy_since else ""
     what = "completion was" if found.purged == 1 else "completions were"
     purged = f"; {found.purged:,} {what} purged" if found.purged else ""
     yield "content policy", f"{policies.described(found.content_policy)}{since}{purged}"
     yield "input messages", _said_of_messages(found.messages)
-    if len(found.freshness) == 1:
+    if is_only_one and found.freshness:
         yield from _source_lines(found.sources[0], found.freshness[0])
     for cursor in found.cursors:
-        yield _cursor_line(cursor, len(found.freshness) > 1)
+        yield _cursor_line(cursor, not is_only_one)
     yield from _bill_lines(found.bills)
     if found.destination:
         yield "destination", found.destination["sentence"]
@@ -161,6 +201,10 @@ def _lines(found: Status) -> Iterator[tuple[str, str]]:
         yield "unfinished", sentence
     for sentence in found.warnings:
         yield "warning", sentence
+
+
+def _success(at: str | None) -> str:
+    return f"{_at(at)} UTC" if at else "none yet"
 
 
 def _destination(connection: duckdb.DuckDBPyConnection, chosen: Target) -> dict[str, Any]:
