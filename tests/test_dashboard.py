@@ -221,6 +221,16 @@ class TestHonesty:
         long = Period(date(2026, 1, 10), date(2026, 2, 28))
         assert "the period before is not all there" in " ".join(contents(given, Scope(long)).notes)
 
+    def test_a_period_before_that_was_not_read_is_not_compared_with(self, given: DuckDBPyConnection) -> None:
+        assert any(figure.change for figure in contents(given).figures)
+        given.begin()
+        given.execute("update chat.sources set covered_from = '2026-01-20 00:00+00'")
+        found = contents(given)
+        given.rollback()
+        assert [figure.change for figure in found.figures] == [None] * 5
+        assert found.compared == ""
+        assert any("everything is there only from 2026-01-20 00:00 on" in note for note in found.notes)
+
     def test_nothing_that_was_said_is_on_it(self, text: str) -> None:
         assert SECRET not in text
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from given import Row, at, rows, warehouse
+from given import Row, at, insert, rows, warehouse
 from stored_completions import models
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.reports import notes as report_notes
@@ -294,6 +294,29 @@ class TestCosts:
             "The previous period also had 1 group that this one has not, with $0.600000 together."
             in answer.notes
         )
+
+    @pytest.mark.parametrize(
+        ("covered_from", "timezone", "is_compared"),
+        [("2026-01-30 00:00", "UTC", True), ("2026-01-30 06:30", "UTC", False), ("2026-02-03 06:30", "UTC", False),
+         ("2026-01-30 06:30", "America/Los_Angeles", True)],
+    )  # fmt: skip
+    def test_a_period_before_that_was_not_read_is_not_compared_with(
+        self, connection: DuckDBPyConnection, covered_from: str, timezone: str, is_compared: bool
+    ) -> None:
+        connection.begin()
+        insert(connection, "sources", {"source": "default", "covered_from": at(covered_from)})
+        insert(connection, "sources", {"source": "idle", "covered_from": at("2026-02-20 12:00")})
+        days = Period(date(2026, 2, 1), date(2026, 2, 2))
+        answer = asked(connection, COSTS, period=days, timezone=timezone)
+        connection.rollback()
+        said = (
+            f"No change against 2026-01-30 to 2026-01-31 is shown: of source default everything is there only from "
+            f"{covered_from} on. `sync --since` with an earlier date reads further back."
+        )
+        assert [note for note in answer.notes if "No change" in note] == ([] if is_compared else [said])
+        assert (answer.question.previous is not None) == is_compared
+        assert (answer.total.values["previous_cost_usd"] is not None) == is_compared
+        assert (answer.total.values["change"] is not None) == is_compared
 
     @pytest.mark.parametrize(
         ("by", "shown"),

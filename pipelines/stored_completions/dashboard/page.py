@@ -1,6 +1,6 @@
 """From a warehouse to what the template shows: periods, notes, figures and blocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from stored_completions.dashboard.figures import SQL as TOTALS
 from stored_completions.dashboard.figures import Figure, figures, totals
 from stored_completions.dashboard.scope import Scope
 from stored_completions.dashboard.section import Block, Section, Series, chart, over_time, ranked, stacked
+from stored_completions.reports.gaps import Gap, gap
 from stored_completions.reports.periods import Period
 
 
@@ -33,6 +34,8 @@ def page(
     connection: DuckDBPyConnection, scope: Scope, *, title: str, now: datetime, with_content: bool = False
 ) -> Page:
     """Everything the page says; of a period without completions only that."""
+    cut = gap(connection, scope.period, scope.previous, scope.timezone)
+    scope = replace(scope, is_compared=scope.is_compared and cut is None)
     gather(connection, scope)
     reach = rows(connection, "select * from page_reach")[0]
     found = totals(rows(connection, TOTALS))
@@ -41,7 +44,7 @@ def page(
         title=title,
         period=_period(scope),
         compared=_compared(scope) if found and found.before else "",
-        notes=list(_notes(scope, reach, bool(found))),
+        notes=list(_notes(scope, reach, bool(found), cut)),
         figures=figures(found) if found else [],
         blocks=blocks,
         made=f"Made by stored-completions {__version__} on {shown.local_time(scope.zone)(now)} ({scope.timezone}).",
@@ -124,7 +127,7 @@ def _period(scope: Scope) -> str:
 
 
 def _compared(scope: Scope) -> str:
-    previous: Period | None = scope.period.previous
+    previous: Period | None = scope.previous
     if previous is None or previous.first is None or previous.last is None:
         return ""
     return f"Changes are against {_long(previous.first)} to {_long(previous.last)}."
@@ -134,7 +137,7 @@ def _long(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _notes(scope: Scope, reach: dict[str, Any], is_found: bool) -> list[str]:
+def _notes(scope: Scope, reach: dict[str, Any], is_found: bool, cut: Gap | None) -> list[str]:
     """What a reader has to know before trusting a figure."""
     time = shown.local_time(scope.zone)
     notes = []
@@ -151,7 +154,7 @@ def _notes(scope: Scope, reach: dict[str, Any], is_found: bool) -> list[str]:
         )
     elif reach["last_synced_at"]:
         notes.append(f"Up to date as of {time(reach['last_synced_at'])}, when the last complete sync began.")
-    previous = scope.period.previous
+    previous = scope.previous
     if is_found and previous and previous.first and reach["oldest_at"]:
         oldest = reach["oldest_at"].astimezone(scope.zone).date()
         if previous.first < oldest and previous.last and oldest <= previous.last:
@@ -159,6 +162,8 @@ def _notes(scope: Scope, reach: dict[str, Any], is_found: bool) -> list[str]:
                 f"The oldest completion is from {_long(oldest)}: the period before is not all there, and changes "
                 "look larger than they are."
             )
+    if cut:
+        notes.append(str(cut))
     if reach["undated_completions"]:
         notes.append(_undated(reach["undated_completions"]))
     return notes

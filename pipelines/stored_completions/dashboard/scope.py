@@ -19,15 +19,20 @@ class Scope:
     timezone: str = "UTC"
     top: int = 10
     metadata_keys: tuple[str, ...] = ()
+    is_compared: bool = True
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
     @property
+    def previous(self) -> Period | None:
+        return self.period.previous if self.is_compared else None
+
+    @property
     def asked(self) -> Period:
         """The period and the one it is compared with."""
-        previous = self.period.previous
+        previous = self.previous
         return Period(previous.first, self.period.last) if previous else self.period
 
     def day_of(self, table: str) -> str:

@@ -9,7 +9,7 @@ The rows of an answer are the same whatever format they are written in, see `rep
 import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ import duckdb
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.reports import notes as report_notes
 from stored_completions.reports.dimensions import BY_WORD, REASON, TOOL, Dimension
+from stored_completions.reports.gaps import gap
 from stored_completions.reports.periods import Period
 from stored_completions.reports.sql import UTC, Days, grouped, is_rolled_up
 from stored_completions.reports.sums import Column, Definition, Sums, Values, amounts, merged, ratio
@@ -90,6 +91,8 @@ def ask(connection: duckdb.DuckDBPyConnection, definition: Definition, question:
     by = _by(definition, question)
     for dimension in by:
         _check_key(connection, dimension)
+    cut = gap(connection, question.period, question.previous, question.timezone)
+    question = replace(question, is_compared=question.is_compared and cut is None)
     records = _records(connection, definition, question, by)
     now = _Groups(definition, by, (record for record in records if not record["is_previous"]))
     before = _Groups(definition, by, (record for record in records if record["is_previous"]))
@@ -122,7 +125,7 @@ def ask(connection: duckdb.DuckDBPyConnection, definition: Definition, question:
             question.period,
             now.records,
             now.total,
-            _gone(definition, shown, compared),
+            [str(cut)] if cut else report_notes.gone(definition, _gone(shown, compared)),
         ),
         is_empty=not shown,
     )
@@ -274,7 +277,7 @@ def _size(definition: Definition, sums: Sums) -> tuple[bool, Any, Any]:
     return main is None, -(main or 0), -(counted or 0)
 
 
-def _gone(definition: Definition, shown: dict[Key, Values], compared: dict[Key, Values]) -> list[Values]:
+def _gone(shown: dict[Key, Values], compared: dict[Key, Values]) -> list[Values]:
     """The groups of the previous period that are not in this one."""
     return [sums for key, sums in compared.items() if key not in shown]
 

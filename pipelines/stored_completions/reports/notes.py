@@ -49,9 +49,9 @@ def notes(
     period: Period,
     records: Sequence[Sums],
     total: Sums,
-    gone: Sequence[Sums],
+    of_previous: Sequence[str],
 ) -> list[str]:
-    """The sentences that belong to a report, most important first."""
+    """The sentences that belong to a report, most important first; `of_previous` are those about the period before."""
     if not records:
         return [_nothing(connection, definition, period)]
     said = (
@@ -63,7 +63,7 @@ def notes(
     return [
         *said,
         *_token_notes(total),
-        *_gone_notes(definition, gone),
+        *of_previous,
         *_undated_notes(connection, period),
         *(_coverage_notes(connection) if is_about_cost else []),
     ]
@@ -137,14 +137,17 @@ def _token_notes(total: Sums) -> list[str]:
     return said
 
 
-def _gone_notes(definition: Definition, gone: Sequence[Sums]) -> list[str]:
-    if not gone:
+def gone(definition: Definition, groups: Sequence[Sums]) -> list[str]:
+    """The groups that only the previous period has."""
+    if not groups:
         return []
-    known = [sums[definition.main] for sums in gone if sums.get(definition.main) is not None]
+    known = [sums[definition.main] for sums in groups if sums.get(definition.main) is not None]
     amount = sum(known, Decimal(0)) if definition.main == "cost_usd" else sum(known)
     shown = dollars(amount) if isinstance(amount, Decimal) else f"{amount:,}"
-    are = "group" if len(gone) == 1 else "groups"
-    return [f"The previous period also had {len(gone):,} {are} that this one has not, with {shown} together."]
+    are = "group" if len(groups) == 1 else "groups"
+    return [
+        f"The previous period also had {len(groups):,} {are} that this one has not, with {shown} together."
+    ]
 
 
 def _undated_notes(connection: duckdb.DuckDBPyConnection, period: Period) -> list[str]:
