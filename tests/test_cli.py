@@ -77,7 +77,12 @@ class TestHelp:
             (["xyz"], "There is no command 'xyz'. There are demo, sandbox, check"),
             (["sync", "--max-page", "x"], "No such option '--max-page'"),
             (["sync", "--max-pages", "0"], "0 is not in the range x>=1"),
-            (["sync", "--lookback", "5x"], "lookback is '5x', which is no duration"),
+            (["sync", "--lookback", "5x"], "--lookback is '5x', which is no duration"),
+            (
+                ["sync", "--lookback", "90"],
+                "--lookback is '90', which has no unit: write 90s, 90m, 90h or 90d",
+            ),
+            (["purge", "--older-than", "90"], "--older-than is '90', which has no unit: write 90s"),
             (["sync", "--metadata", "team"], "metadata takes key=value, not 'team'"),
             (["sync", "--source", "a/b"], "source is 'a/b', but it must be a short name"),
             (["sync", "--base-url", "http://example.com/v1"], "use https, or --insecure-http"),

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -134,6 +135,12 @@ def test_the_command_asks_back_or_wants_yes(folder: Path, account: Account) -> N
     found = json.loads(dry.out)
     assert (sorted(found["completions"]), found["missing"]) == (sorted(ids), ["unknown"])
     assert (folder / NAME).read_bytes() == before
+    said = run("purge", "unknown", ids[0], "--older-than", "9999d", "--dry-run", at=folder).out
+    assert re.fullmatch(
+        r"A purge would erase the content of 1 completion, named or created before \d{4}-\d\d-\d\d [\d:]{8} UTC, "
+        r"in .+, and note 1 id that is not in the warehouse \(unknown\), never to be loaded with content\.\n",
+        said,
+    )
     done = run("purge", "--older-than", "0s", "--yes", at=folder)
     assert (done.code, done.err) == (0, "")
     assert f"The content of {len(set(account.ids()))} completions is erased; their usage stays." in done.out

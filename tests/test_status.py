@@ -102,11 +102,15 @@ def test_max_age(folder: Path) -> None:
     with pytest.raises(Unmet, match=r"was 3 hours ago, which is more than the 2 hours allowed"):
         check_age(found, 7200, last + timedelta(hours=3))
     assert run("status", "--max-age", "1d", at=folder).code == 0
-    late = run("status", "--max-age", "0", at=folder)
+    late = run("status", "--max-age", "0s", at=folder)
     assert (late.code, late.err.count("\n")) == (3, 1)
-    wrong = run("status", "--max-age", "soon", at=folder)
-    assert (wrong.code, wrong.out) == (2, "")
-    assert "--max-age is 'soon', which is no duration" in wrong.err
+    for said, why in (
+        ("soon", "which is no duration"),
+        ("90", "which has no unit: write 90s, 90m, 90h or 90d"),
+    ):
+        wrong = run("status", "--max-age", said, at=folder)
+        assert (wrong.code, wrong.out) == (2, "")
+        assert f"--max-age is {said!r}, {why}" in wrong.err
 
 
 def test_nothing_is_written_by_those_that_read(folder: Path, sandbox: Sandbox) -> None:

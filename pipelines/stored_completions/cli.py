@@ -197,9 +197,9 @@ def status(warehouse: Path, max_age: str | None, as_json: bool, destination: str
     from stored_completions.config import parts
     from stored_completions.status import check_age, show
     from stored_completions.status import status as read
-    from stored_completions.values import duration
+    from stored_completions.values import with_unit
 
-    most = None if max_age is None else duration("--max-age", max_age)
+    most = None if max_age is None else with_unit("--max-age", max_age)
     target = chosen({"destination": destination}, os.environ, Path.cwd())
     found = read(warehouse, destination=target, configured=parts(os.environ, Path.cwd()))
     with until_closed():

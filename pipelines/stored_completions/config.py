@@ -15,7 +15,7 @@ from stored_completions.destinations.kinds import Target, chosen
 from stored_completions.errors import UsageError
 from stored_completions.messages.asking import Asking
 from stored_completions.reader import Filter
-from stored_completions.values import duration, file, flag, pairs, share, short_name, since, whole
+from stored_completions.values import duration, file, flag, pairs, share, short_name, since, whole, with_unit
 from stored_completions.walk import Pace
 
 
@@ -68,7 +68,7 @@ def _of_one(values: Configuration, folder: Path | None) -> Settings:
 
 
 def _settings(values: Configuration, folder: Path | None) -> Settings:
-    long = duration("lookback", values.get("lookback", "1h"))
+    long = _lookback(values)
     short = min(long, duration("short_lookback", values.get("short_lookback", "10m")))
     most_pages = values.get("max_pages")
     account = endpoint(values)
@@ -118,6 +118,13 @@ def destination(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Pa
 def _destination(values: Configuration) -> Target | None:
     names = ("destination", "dataset", "table_format", "loader")
     return chosen(*(values.text(name) for name in names))
+
+
+def _lookback(values: Configuration) -> int:
+    said = values.flag("lookback")
+    if isinstance(said, str):
+        return with_unit("--lookback", said)
+    return duration("lookback", values.get("lookback", "1h"))
 
 
 def _asking(values: Configuration) -> Asking | None:

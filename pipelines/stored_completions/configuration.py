@@ -63,6 +63,10 @@ class Configuration:
         one._source = source
         return one
 
+    def flag(self, name: str) -> Any:
+        """What the flag alone says."""
+        return self._flags.get(name)
+
     def get(self, name: str, default: Any = None) -> Any:
         return next(_given(self._candidates(name)), default)
 

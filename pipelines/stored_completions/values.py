@@ -38,6 +38,17 @@ def duration(name: str, value: Any) -> int:
     return seconds
 
 
+def with_unit(name: str, text: str) -> int:
+    """The same for a flag, where a bare number is refused: whoever writes 90 may mean days."""
+    if re.fullmatch(r"\d+", text.strip()):
+        number = text.strip()
+        raise UsageError(
+            f"{name} is {text!r}, which has no unit: write {number}s, {number}m, {number}h or {number}d "
+            f"(seconds, minutes, hours or days)."
+        )
+    return duration(name, text)
+
+
 def since(text: str | None) -> int | None:
     """Unix seconds of a UTC day or time, or of so long ago: 2026-01-31, 2026-01-31T12:00, 30d."""
     if text is None:

@@ -80,7 +80,7 @@ def purge(
 
 def _which(ids: tuple[str, ...], older_than: str | None) -> "Which":
     from stored_completions.content.erasing import Which
-    from stored_completions.values import duration
+    from stored_completions.values import with_unit
 
     named = [*ids]
     if "-" in named:
@@ -88,7 +88,7 @@ def _which(ids: tuple[str, ...], older_than: str | None) -> "Which":
         named += [line.strip() for line in sys.stdin if line.strip() not in ("", "completion_id")]
     if not named and older_than is None:
         raise click.UsageError("purge takes ids (`-` reads them from stdin), --older-than, or both.")
-    age = None if older_than is None else timedelta(seconds=duration("--older-than", older_than))
+    age = None if older_than is None else timedelta(seconds=with_unit("--older-than", older_than))
     return Which(tuple(dict.fromkeys(named)), None if age is None else datetime.now(UTC) - age)
 
 
@@ -96,9 +96,10 @@ def _show_found(found: "Found", as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.as_json()))
     elif not found:
-        click.echo(f"There is nothing to purge in {found.warehouse}.")
+        when = f" of before {_time(found.before)}" if found.before else ""
+        click.echo(f"There is nothing to purge{when} in {found.warehouse}.")
     else:
-        click.echo(f"A purge would erase {_said(found)}.")
+        click.echo(f"A purge would erase {_erased(found)}{_noted(found, 'note')}.")
 
 
 def _confirm(found: "Found") -> None:
@@ -106,17 +107,30 @@ def _confirm(found: "Found") -> None:
         raise UsageError(
             "purge erases for good, and here is nobody to ask: say --yes, or look first with --dry-run."
         )
-    click.confirm(f"This erases {_said(found)}, for good. Go on?", abort=True, err=True)
+    click.confirm(
+        f"This erases for good {_erased(found)}{_noted(found, 'notes')}. Go on?", abort=True, err=True
+    )
 
 
-def _said(found: "Found") -> str:
-    parts = [f"the content of {_counted(len(found.completions), 'completion')} in {found.warehouse}"]
+def _erased(found: "Found") -> str:
+    chosen = _counted(len(found.completions), "completion")
+    if found.before:
+        named = ", named or" if found.has_named else ""
+        chosen += f"{named} created before {_time(found.before)}{',' if named else ''}"
+    parts = [f"the content of {chosen} in {found.warehouse}"]
     parts += [f"that of {_counted(found.quarantined, 'object')} in quarantine"] if found.quarantined else []
     parts += [f"and the same in {path}" for path in found.kept_files]
     parts += [f"all of {path}, which cannot be read" for path in found.damaged_files]
-    parts += [_noted(found.missing)] if found.missing else []
     parts += ["what a purge that died has left"] if found.is_unfinished else []
     return "; ".join(parts)
+
+
+def _noted(found: "Found", note: str) -> str:
+    return f", and {note} {_unknown(found.missing)}" if found.missing else ""
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _show(done: "Purged") -> None:
@@ -125,7 +139,7 @@ def _show(done: "Purged") -> None:
     if done.quarantined:
         click.echo(f"That of {_counted(done.quarantined, 'object')} in quarantine is erased too.")
     if done.missing:
-        click.echo(f"Also {_noted(done.missing)}.")
+        click.echo(f"Noted: {_unknown(done.missing)}.")
     for path in done.rewritten_files:
         click.echo(f"{path} was written anew without it.")
     for path in done.removed_files:
@@ -133,9 +147,10 @@ def _show(done: "Purged") -> None:
     click.echo(done.warehouse)
 
 
-def _noted(missing: list[str]) -> str:
+def _unknown(missing: list[str]) -> str:
     shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-    return f"{_counted(len(missing), 'id')} not in the warehouse ({shown}) noted, never to be loaded with content"
+    what = "id that is" if len(missing) == 1 else "ids that are"
+    return f"{len(missing):,} {what} not in the warehouse ({shown}), never to be loaded with content"
 
 
 def _counted(number: int, thing: str) -> str:

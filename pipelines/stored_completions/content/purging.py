@@ -29,7 +29,8 @@ from stored_completions.warehouse import Damaged, Files, connect, wal
 
 @dataclass(frozen=True)
 class Found:
-    """What a purge would erase. `missing` are ids that are neither in the warehouse nor purged."""
+    """What a purge would erase: what was created before `before`, and what is named. `missing` are ids that are
+    neither in the warehouse nor purged."""
 
     warehouse: str
     completions: list[str]
@@ -38,12 +39,25 @@ class Found:
     kept_files: list[str]
     damaged_files: list[str]
     is_unfinished: bool
+    before: datetime | None
+    has_named: bool
 
     def __bool__(self) -> bool:
-        return any(list(asdict(self).values())[1:])
+        return any(
+            (
+                self.completions,
+                self.quarantined,
+                self.missing,
+                self.kept_files,
+                self.damaged_files,
+                self.is_unfinished,
+            )
+        )
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        said = asdict(self) | {"before": self.before.isoformat() if self.before else None}
+        del said["has_named"]
+        return said
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,8 @@ def look(path: Path, which: Which) -> Found:
         _named(kept),
         _named(_damaged(files)),
         files.purging.exists(),
+        which.before,
+        bool(which.ids),
     )
 
 
