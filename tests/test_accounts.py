@@ -66,6 +66,15 @@ def test_without_parts_there_is_one_source(tmp_path: Path) -> None:
         (parts(eu={"lookback": "x"}), {"api_key": "sk-1"}, "Source eu: lookback is 'x'"),
         (parts(eu={"base_url": "https://eu.example/v1"}), {}, "Source eu: There is no API key"),
         (parts(eu={}, us={}), {"base_url": "https://x.example/v1"}, "--base-url is for one source"),
+        (parts(eu={}, us={}), {"source": "ue"}, "and no --base-url: did you mean 'eu'?"),
+        (parts(eu={}, us={}), {"source": "asia"}, "configured are eu, us."),
+        (
+            "[sources.stored_completion]",
+            {},
+            "config.toml has [sources.stored_completion], which nothing reads: did",
+        ),
+        ("[source.stored_completions]", {}, "did you mean [sources.stored_completions]?"),
+        ("[sources.stored-completions.eu]", {}, "has [sources.stored-completions], which"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, flags: dict[str, str], said: str) -> None:
@@ -75,7 +84,22 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, flags: dict[str, str]
     assert said in str(error.value)
 
 
+def test_what_is_not_ours_is_not_judged(tmp_path: Path) -> None:
+    theirs = (
+        "[source]\nx = 1\n[sources.other]\n[sources.data_writer]\n[sources.stored_completions_v2]\n[runtime]\n"
+        "[destination.postgres.credentials]\n[normalize.data_writer]\n[stored_completions.sources.stored_completions]"
+    )
+    configured(tmp_path, theirs)
+    flags = {"api_key": "sk-1", "source": "other"}
+    assert accounts(flags, {"SOURCES__OTHER__X": "1"}, tmp_path)[0].source == "other"
+    configured(tmp_path, theirs + "\n" + parts(eu={}))
+    (own,) = accounts(flags | {"base_url": "https://x.example/v1"}, {}, tmp_path)
+    assert (own.source, own.endpoint.base_url) == ("other", "https://x.example/v1")
+
+
 def test_a_misspelt_variable_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="SOURCES__STORED_COMPLETION__API_KEY, which nothing reads"):
+        accounts({}, {"SOURCES__STORED_COMPLETION__API_KEY": "sk-1"}, tmp_path)
     with pytest.raises(UsageError, match="sets 'api_ky' after SOURCES__STORED_COMPLETIONS__EU__"):
         accounts({}, {f"{VARIABLE}EU__API_KY": "sk-1"}, tmp_path)
 

@@ -1,5 +1,6 @@
 """Settings: everything a sync of one source is told, put together from wherever it stands."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,13 +45,27 @@ class Settings:
 
 
 def accounts(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> list[Settings]:
-    """The settings of every source that has a part of its own, of the one that flag `source` names, or of the only one."""
+    """The settings of every source that has a part of its own, of the one that flag `source` names, or of the only one.
+
+    UsageError for a name that no part has, unless flag `base_url` says where that one is.
+    """
     values = Configuration(flags, environ, folder)
+    if flags.get("source") and not flags.get("base_url"):
+        _check_is_configured(str(flags["source"]), values.names)
     if flags.get("source") or not values.names:
         return [settings(flags, environ, folder)]
     if len(values.names) > 1 and flags.get("base_url"):
         raise UsageError(f"--base-url is for one source: name it with --source ({', '.join(values.names)}).")
     return [_of_one(values.of(name), folder) for name in values.names]
+
+
+def _check_is_configured(name: str, names: list[str]) -> None:
+    if names and name not in names:
+        close = difflib.get_close_matches(name, names, 1, 0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"configured are {', '.join(names)}."
+        raise UsageError(
+            f"--source is {name!r}, but there is no [sources.stored_completions.{name}] and no --base-url: {hint}"
+        )
 
 
 def settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path | None) -> Settings:

@@ -28,6 +28,7 @@ KNOWN = (
     "deletion_limit messages max_messages in_flight images requests_per_second"
 ).split()
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
+_NEAR = (0.85, 0.93)  # how alike the two names of the section are at least, of 1: a letter or two are wrong
 _SDK = {
     "api_key": "OPENAI_API_KEY",
     "base_url": "OPENAI_BASE_URL",
@@ -139,11 +140,13 @@ def _section(path: Path) -> dict[str, Any]:
     if not os.path.isfile(path):
         return {}
     try:
-        section: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        everything = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
+    _check_headings(path, everything)
+    section: Any = everything
     for name in SECTION:
         section = section.get(name, {}) if isinstance(section, dict) else {}
     if not isinstance(section, dict):
@@ -154,6 +157,25 @@ def _section(path: Path) -> dict[str, Any]:
         short_name("the name of a source", name)
         _check_names(section[name], f"{path} sets {{}} in [{'.'.join((*SECTION, name))}]")
     return section
+
+
+def _check_headings(path: Path, everything: Mapping[str, Any]) -> None:
+    """UsageError for a heading that is ours but for a slip; those of dlt and of other sources are not ours to judge."""
+    for first, inner in everything.items():
+        for second in inner if isinstance(inner, dict) else ():
+            if isinstance(inner[second], dict) and _is_near((first, second)):
+                raise UsageError(
+                    f"{path} has [{first}.{second}], which nothing reads: did you mean [{'.'.join(SECTION)}]?"
+                )
+
+
+def _is_near(names: tuple[str, ...]) -> bool:
+    """Whether these are the names of our section, one of them misspelt."""
+    near = (
+        difflib.get_close_matches(name.lower(), [meant], 1, cutoff)
+        for name, meant, cutoff in zip(names, SECTION, _NEAR, strict=True)
+    )
+    return names != SECTION and all(near)
 
 
 def _named(section: Mapping[str, Any]) -> list[str]:
@@ -171,6 +193,12 @@ def _named_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def _check_variables(environ: Mapping[str, str]) -> None:
+    for variable in environ:
+        first, second, *more = [*variable.split("__"), "", ""]
+        if more[0] and _is_near((first.lower(), second.lower())):
+            raise UsageError(
+                f"The environment sets {variable}, which nothing reads: did you mean {_PREFIX}…?"
+            )
     names = [name[len(_PREFIX) :].lower() for name in environ if name.startswith(_PREFIX)]
     _check_names([name for name in names if "__" not in name], f"The environment sets {{}} after {_PREFIX}")
     for name in _named_variables(environ):
