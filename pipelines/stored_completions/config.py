@@ -53,10 +53,21 @@ def accounts(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path 
     if flags.get("source") and not flags.get("base_url"):
         _check_is_configured(str(flags["source"]), values.names)
     if flags.get("source") or not values.names:
-        return [settings(flags, environ, folder)]
-    if len(values.names) > 1 and flags.get("base_url"):
+        found = [settings(flags, environ, folder)]
+    elif len(values.names) > 1 and flags.get("base_url"):
         raise UsageError(f"--base-url is for one source: name it with --source ({', '.join(values.names)}).")
-    return [_of_one(values.of(name), folder) for name in values.names]
+    else:
+        found = [_of_one(values.of(name), folder) for name in values.names]
+    _check_of_use(flags, found)
+    return found
+
+
+def _check_of_use(flags: Mapping[str, Any], found: list[Settings]) -> None:
+    """Raises UsageError for a flag that would do nothing, in none of the accounts."""
+    if flags.get("max_messages") and not any(each.messages for each in found):
+        raise UsageError("--max-messages is for --messages, without which no message is read: add it.")
+    if flags.get("billing_since") and not any(each.billing for each in found):
+        raise UsageError("--billing-since is for --billing, without which no bill is read: add it.")
 
 
 def _check_is_configured(name: str, names: list[str]) -> None:

@@ -132,6 +132,10 @@ def sync(
 
     if confirm_deletions and not full:
         raise click.UsageError("--confirm-deletions is for --full, which alone looks for deletions.")
+    if full and flags["since"]:
+        raise click.UsageError(
+            "--since is for a sync without --full, which lists everything: leave one of them out."
+        )
     how: dict[str, Any] = {
         "change_policy": change_policy,
         "full": full,
