@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -189,10 +190,23 @@ def test_with_a_bill_costs_are_shown_as_bound_and_as_estimate(folder: Path) -> N
         ("budget", "--monthly", "500", "--month", "2026-11", "--format", "table"),
     ):
         done = run("report", *arguments, at=folder)
-        assert "it is an estimated $" in " ".join(done.out.split()), arguments
-        assert "Coverage unknown" not in done.out
+        said = " ".join(done.out.split())
+        assert "it is an estimated $" in said, arguments
+        assert re.search(
+            r"\d+ completions are stored of [\d,]+ requests billed \(\d+\.\d %\) on these UTC days", said
+        )
+        assert "see `report reconcile`" in said
+        assert "Coverage unknown" not in said
+    late = run("report", "costs", "--since", "2026-11-15", "--until", "2026-11-16", at=folder)
+    here = report(folder, "--since", "2026-11-15", "--until", "2026-11-16")
+    share = re.search(
+        r"\d+ completions are stored of \d+ requests billed \(.* %\)", " ".join(here.out.split())
+    )
+    assert share
+    assert share[0] in " ".join(late.out.split())
     with query.reading(folder / NAME) as connection:
         made = page(connection, Scope(Period()), title="A page", now=datetime(2026, 11, 25, tzinfo=UTC))
-    said = made.figures[0].details[-1]
-    assert said.startswith("an estimated $")
-    assert said.endswith("with the cached share of the bill")
+    *_, estimate, covered = made.figures[0].details
+    assert estimate.startswith("an estimated $")
+    assert estimate.endswith("with the cached share of the bill")
+    assert covered.startswith("200 completions are stored of ")

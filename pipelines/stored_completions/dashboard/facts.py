@@ -212,6 +212,5 @@ select
     (select min(completions.created_at) from chat.completions) as oldest_at,
     (select max(completions.created_at) from chat.completions) as newest_at,
     (select count(*) from chat.completions where completions.created_date is null) as undated_completions,
-    (select count(*) from chat.organization_bills) as bills,
     (select min(freshness.last_synced_at) from marts.freshness) as last_synced_at
 """

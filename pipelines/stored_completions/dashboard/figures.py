@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stored_completions.dashboard import basis, shown
+from stored_completions.reports.reconcile_notes import share
 
 _PARTS = ",\n    ".join(
     f"sum(page_usage.cost_usd) filter ({basis.sql('page_usage')} = '{word}') as {word}"
@@ -16,7 +17,6 @@ select
     sum(page_usage.cost_usd) as cost_usd,
     sum(page_usage.estimated_cost_usd) as estimated_cost_usd,
     sum(page_usage.estimated_part_usd) as estimated_part_usd,
-    (select bills from page_reach) as bills,
     {_PARTS},
     sum(page_usage.completions) filter (page_usage.unpriced_reason is not null) as unpriced,
     sum(page_usage.prompt_tokens) as prompt_tokens,
@@ -57,12 +57,13 @@ def totals(rows: list[dict[str, Any]]) -> Totals | None:
     return Totals(by_period[True], by_period.get(False)) if True in by_period else None
 
 
-def figures(totals: Totals) -> list[Figure]:
+def figures(totals: Totals, coverage: tuple[int, int] | None) -> list[Figure]:
+    """The cards; `coverage` is completions stored and requests billed, None where no bill was read."""
     now = totals.now
     priced = now["completions"] - (now["unpriced"] or 0)
     average = now["cost_usd"] / priced if priced else None
     return [
-        _figure(totals, "Spend", "cost_usd", shown.usd(now["cost_usd"]), _rests_on(now)),
+        _figure(totals, "Spend", "cost_usd", shown.usd(now["cost_usd"]), _rests_on(now, coverage)),
         _figure(totals, "Completions", "completions", shown.short_count(now["completions"]), _unpriced(now)),
         _figure(totals, "Input tokens", "prompt_tokens", shown.short_count(now["prompt_tokens"])),
         _figure(totals, "Output tokens", "completion_tokens", shown.short_count(now["completion_tokens"])),
@@ -75,14 +76,21 @@ def _figure(totals: Totals, label: str, name: str, text: str, details: tuple[str
     return Figure(label, text, shown.exact(value), totals.change(name), details)
 
 
-def _rests_on(now: dict[str, Any]) -> tuple[str, ...]:
+def _rests_on(now: dict[str, Any], coverage: tuple[int, int] | None) -> tuple[str, ...]:
     """How much of the spend is exact and how much is not, largest part first as listed."""
     known = [(said, now[name]) for name, said in basis.PHRASES.items() if now[name]]
     said = [f"{shown.share(shown.part(value, now['cost_usd']))} {said}" for said, value in known]
     if now["estimated_part_usd"]:
         estimated = shown.usd(now["estimated_cost_usd"], now["cost_usd"])
         said.append(f"an estimated {estimated} with the cached share of the bill")
-    return (*said, *(() if now["bills"] else ("coverage unknown: no bill was read",)))
+    return (*said, _covered(coverage))
+
+
+def _covered(coverage: tuple[int, int] | None) -> str:
+    if coverage is None:
+        return "coverage unknown: no bill was read"
+    stored, billed = coverage
+    return share(stored, billed) if billed else "coverage unknown: the bill names no requests on these days"
 
 
 def _unpriced(now: dict[str, Any]) -> tuple[str, ...]:

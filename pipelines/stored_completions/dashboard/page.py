@@ -17,6 +17,7 @@ from stored_completions.dashboard.scope import Scope
 from stored_completions.dashboard.section import Block, Section, Series, chart, over_time, ranked, stacked
 from stored_completions.reports.gaps import Gap, gap
 from stored_completions.reports.periods import Period
+from stored_completions.reports.reconcile_notes import coverage
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def page(
         period=_period(scope),
         compared=_compared(scope) if found and found.before else "",
         notes=list(_notes(scope, reach, bool(found), cut)),
-        figures=figures(found) if found else [],
+        figures=figures(found, coverage(connection, scope.period)) if found else [],
         blocks=blocks,
         made=f"Made by stored-completions {__version__} on {shown.local_time(scope.zone)(now)} ({scope.timezone}).",
     )

@@ -9,6 +9,7 @@ import duckdb
 
 from stored_completions.money import dollars, percent
 from stored_completions.reports.periods import Period
+from stored_completions.reports.reconcile_notes import coverage, share
 from stored_completions.reports.sums import EXACT, Definition, Sums, Values, ratio
 
 MOST_UNPRICED = 5
@@ -65,7 +66,7 @@ def notes(
         *_token_notes(total),
         *of_previous,
         *_undated_notes(connection, period),
-        *(_coverage_notes(connection) if is_about_cost else []),
+        *([_coverage_note(connection, period)] if is_about_cost else []),
     ]
 
 
@@ -159,16 +160,15 @@ def _undated_notes(connection: duckdb.DuckDBPyConnection, period: Period) -> lis
     return [f"{count:,} completions without a usable time are in no period."] if count else []
 
 
-def _coverage_notes(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    return [] if bill_was_read(connection) else [COVERAGE_UNKNOWN]
-
-
-def bill_was_read(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether `sync --billing` has read any day of the organization's bill."""
-    try:
-        return bool(connection.execute("select 1 from chat.organization_bills limit 1").fetchall())
-    except duckdb.CatalogException:
-        return False
+def _coverage_note(connection: duckdb.DuckDBPyConnection, period: Period) -> str:
+    """How much of what was billed this is; the bill's days are UTC, whatever the report's are."""
+    known = coverage(connection, period)
+    if known is None:
+        return COVERAGE_UNKNOWN
+    stored, billed = known
+    if not billed:
+        return "Coverage unknown: the bill names no requests on these days, see `report reconcile`."
+    return f"{share(stored, billed)} on these UTC days: what was not stored is in no figure here, see `report reconcile`."
 
 
 def _nothing(connection: duckdb.DuckDBPyConnection, definition: Definition, period: Period) -> str:

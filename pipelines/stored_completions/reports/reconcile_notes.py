@@ -78,9 +78,30 @@ def _coverage(records: Sequence[Values]) -> list[str]:
     billed, stored = total["billed_requests"], total["stored_completions"]
     if not billed:
         return [f"Coverage unknown: the bill names no requests, {stored:,} completions are stored."]
-    return [
-        f"{stored:,} completions are stored of {billed:,} requests billed ({percent(ratio(stored, billed))})."
-    ]
+    return [f"{share(stored, billed)}."]
+
+
+def coverage(connection: duckdb.DuckDBPyConnection, period: Period) -> tuple[int, int] | None:
+    """Completions stored and requests billed on the UTC days of a period; None where no bill was read."""
+    try:
+        if not _rows(connection, "from chat.organization_bills limit 1"):
+            return None
+        stored, billed = _rows(connection, _COVERAGE, [period.first, period.last])[0]
+    except duckdb.CatalogException:
+        return None
+    return int(stored), int(billed)
+
+
+def share(stored: int, billed: int) -> str:
+    return (
+        f"{stored:,} completions are stored of {billed:,} requests billed ({percent(ratio(stored, billed))})"
+    )
+
+
+_COVERAGE = """
+select coalesce(sum(stored_completions), 0), coalesce(sum(billed_requests), 0) from marts.reconciliation
+where usage_date >= coalesce(cast(? as date), usage_date) and usage_date <= coalesce(cast(? as date), usage_date)
+"""
 
 
 def _left_out(records: Sequence[Values]) -> list[str]:
