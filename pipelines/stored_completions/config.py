@@ -72,8 +72,9 @@ def _check_of_use(flags: Mapping[str, Any], found: list[Settings]) -> None:
 
 def _check_is_configured(name: str, names: list[str]) -> None:
     if names and name not in names:
-        close = difflib.get_close_matches(name, names, 1, 0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"configured are {', '.join(names)}."
+        letters = {"".join(sorted(each)): each for each in names}  # ue is nearer to eu than to us
+        close = difflib.get_close_matches("".join(sorted(name)), letters, 1)
+        hint = f"did you mean {letters[close[0]]!r}?" if close else f"configured are {', '.join(names)}."
         raise UsageError(
             f"--source is {name!r}, but there is no [sources.stored_completions.{name}] and no --base-url: {hint}"
         )
