@@ -340,6 +340,7 @@ class TestCommand:
         ("arguments", "code", "says"),
         [
             (["--output", "nowhere/x.html"], 2, "There is no folder"),
+            (["--output", f"{'x' * 245}.html"], 1, f"Cannot write {'x' * 245}.html to "),
             (["--timezone", "Mars"], 2, "Mars"),
             (["--since", "yestermonth"], 2, "is no date"),
             (["--warehouse", "none.duckdb"], 1, "none.duckdb"),

@@ -303,6 +303,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(folder: Path, sandbox: 
     prefix = nobody(folder)
     for place in (own.folder, folder / "fresh"):
         place.chmod(0o555)
+    own.lock.chmod(0o666)
     before = own.working.read_bytes()
     for path in (own.published, folder / "fresh" / NAME):
         command = [*prefix, sys.executable, "-m", "stored_completions", "sync", "--warehouse", str(path)]

@@ -12,6 +12,7 @@ last_run.json         the last run, and those that found nothing new, see `journ
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -99,6 +100,8 @@ def locked(files: Files) -> Iterator[None]:
     """Holds the warehouse's lock; Busy when another sync does, WarehouseError when the folder is read-only."""
     try:
         files.folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(files.folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         lock = FileLock(files.lock, blocking=False)
         lock.acquire()
     except Timeout:
@@ -210,7 +213,10 @@ def wal(path: Path) -> Path:
 
 def first_line(error: BaseException) -> str:
     """What an error of a library says, as one sentence."""
-    lines = str(error).splitlines() or [type(error).__name__]
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    lines = said.splitlines() or [type(error).__name__]
     return lines[0][:200].rstrip(".") + "."
 
 
@@ -221,6 +227,8 @@ def remedy(files: Files, error: BaseException) -> str:
             f"The file is damaged: sync again. It is restored from {files.published} then, and what came after that is "
             f"read again."
         )
+    if isinstance(error, PermissionError):
+        return "What was synced before is kept: let the user of the sync write there, and sync again."
     return "What was synced before is kept: free space or mend the cause, and sync again."
 
 

@@ -1,12 +1,12 @@
 """The command `dashboard`: the warehouse as one page, written to a file that replaces the old one in one step."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from stored_completions.commands.options import warehouse_option
+from stored_completions.commands.output import replacing
 
 DAYS = "2026-01-31, 2026-01, 2026, today, yesterday, 7d, 2w, this- or last-week, -month, -year"
 
@@ -83,18 +83,6 @@ def dashboard(
                 "This warehouse was published by another version of stored-completions, sync it once with this one: "
                 f"{str(error).splitlines()[0]}"
             ) from None
-    _save(page, output)
-
-
-def _save(page: str, output: Path) -> None:
-    from stored_completions.errors import UsageError
-
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {output.absolute().parent} to write {output.name} to.")
-    writing = output.absolute().with_name(f".{output.name}.{os.getpid()}")
-    try:
+    with replacing(output) as writing:
         writing.write_text(page, encoding="utf-8")
-        os.replace(writing, output)
-    finally:
-        writing.unlink(missing_ok=True)
     click.echo(f"{output.absolute()} ({len(page.encode()) / 1000:,.0f} kB)")

@@ -1,6 +1,5 @@
 """`export`: which completions become examples, in which format, and what was left out."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from typing import BinaryIO
 import click
 
 from stored_completions.commands.options import warehouse_option
+from stored_completions.commands.output import replacing
 
 _FEWEST = 10  # that OpenAI fine-tunes with
 
@@ -79,14 +79,8 @@ def _written(examples: Iterable[bytes], output: Path | None) -> int:
     """Writes them, to a file whole or not at all; how many there were."""
     if output is None:
         return _copied(examples, sys.stdout.buffer)
-    writing = output.absolute().with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with writing.open("wb") as file:
-            number = _copied(examples, file)
-        os.replace(writing, output)
-    finally:
-        writing.unlink(missing_ok=True)
-    return number
+    with replacing(output) as writing, writing.open("wb") as file:
+        return _copied(examples, file)
 
 
 def _copied(examples: Iterable[bytes], file: BinaryIO) -> int:

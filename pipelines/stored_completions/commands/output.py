@@ -1,7 +1,8 @@
 """Where the answer of a report goes: in which format, onto the terminal, into a pipe or a file."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,14 +64,29 @@ def save(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    from stored_completions.errors import UsageError
-
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {output.absolute().parent} to write {output.name} to.")
-    writing = output.absolute().with_name(f".{output.name}.{os.getpid()}")
-    try:
+    with replacing(output) as writing:
         writing.write_text(text, encoding="utf-8")
-        os.replace(writing, output)
-    finally:
-        writing.unlink(missing_ok=True)
     click.echo(f"written to {output}", err=True)
+
+
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A path beside `output` to write to; at the end it replaces `output` in one step, or is removed.
+
+    Raises UsageError when there is no such folder, WarehouseError when the file cannot be written.
+    """
+    from stored_completions.errors import UsageError, WarehouseError
+
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder} to write {output.name} to.")
+    writing = folder / f".{output.name}.{os.getpid()}"
+    try:
+        yield writing
+        os.replace(writing, output)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise WarehouseError(f"Cannot write {output.name} to {folder}: {why}.") from None
+    finally:
+        with suppress(OSError):
+            writing.unlink()
