@@ -10,6 +10,7 @@ from filelock import FileLock
 from console import KEY, Done, as_anyone, run
 from stored_completions.check import Finding, check
 from stored_completions.config import settings
+from stored_completions.prices import overrides
 from stored_completions.sandbox import Account, Fault, Sandbox
 from stored_completions.sandbox.generate import UNTIL
 
@@ -45,6 +46,12 @@ def test_all_is_well_before_the_first_sync(sandbox: Sandbox, tmp_path: Path) -> 
         ("settings", "list of completions", "input messages", "warehouse", "lock"), "ok"
     )
     assert f"{tmp_path / NAME} will be made" in done.out
+    wrong = looked(sandbox, tmp_path, prices="missing.toml", views="nofolder")
+    assert (code(wrong["prices"]), code(wrong["views"])) == (2, 2)
+    assert "missing.toml cannot be read" in wrong["prices"].found
+    assert "nofolder, which is no folder" in wrong["views"].found
+    right = looked(sandbox, tmp_path, prices=str(overrides.BUILT_IN), views=str(tmp_path))
+    assert (code(right["prices"]), code(right["views"])) == (0, 0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -70,6 +70,15 @@ def test_they_survive_the_replaced_file_and_change_without_new_completions(tmp_p
         assert rows(tmp_path, "select view_name from duckdb_views() where schema_name = 'custom'") == [
             ("teams",)
         ]
+        synced(sandbox, tmp_path, views="gone")
+        for _ in range(2):
+            gone = Heard()
+            last = synced(sandbox, tmp_path, views="gone", watcher=gone)
+            assert gone.sentences == [
+                f"The setting views names {tmp_path / 'gone'}, which is no folder: the views of schema custom stay as "
+                f"they were."
+            ]
+            assert last.sentences()[0].endswith(", nothing written.")
         synced(sandbox, tmp_path)
         assert rows(tmp_path, "select view_name from duckdb_views() where schema_name = 'custom'") == [
             ("teams",)
@@ -128,7 +137,7 @@ def test_a_header_that_is_not_true_is_told_and_the_view_is_there(tmp_path: Path)
     assert custom.build(connection, folder) == [
         f"{where[0]}: the header does not say what it is. The view was built.",
         f"{where[1]}: the header lists no columns; the select has x. The view was built.",
-        f"{where[2]}: the grain names no column, which the select does not have. The view was built.",
+        f"{where[2]}: the header has no `-- grain:` line, which names the columns that no two rows have alike. The view was built.",
         f"{where[3]}: the header lists team, number; the select has team, completions. The view was built.",
     ]
     assert given_rows(connection, "from custom.plain") == [{"x": 1}]
@@ -137,9 +146,6 @@ def test_a_header_that_is_not_true_is_told_and_the_view_is_there(tmp_path: Path)
 def test_a_folder_that_is_gone_leaves_the_views_as_they_were(tmp_path: Path) -> None:
     connection = warehouse()
     custom.build(connection, write(tmp_path / "mine", teams=TEAMS))
-    gone = tmp_path / "gone"
-    assert custom.build(connection, gone) == [
-        f"The setting views names {gone}, which is no folder: the views of schema custom stay as they were."
-    ]
+    assert custom.build(connection, tmp_path / "gone") == []
     assert custom.build(connection, None) == []
     assert given_rows(connection, "from custom.teams") == []

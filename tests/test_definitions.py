@@ -55,7 +55,7 @@ def test_new_prices_are_published_although_no_completion_is_new(tmp_path: Path) 
         after = _costs(tmp_path)
         again = _sync(sandbox, tmp_path, prices)
     assert (renewed.outcome, renewed.published) == ("nothing_new", True)
-    assert "prices and views were renewed" in renewed.sentences()[0]
+    assert "the copy was renewed" in renewed.sentences()[0]
     assert (again.outcome, again.published) == ("nothing_new", False)
     assert before[0][1] == 0
     assert after[0][1] > 0

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from stored_completions import custom
 from stored_completions.billing.reading import Days, read
 from stored_completions.billing.reports import COSTS, USAGE
 from stored_completions.client import Client
@@ -18,10 +19,12 @@ from stored_completions.destinations.looking import look
 from stored_completions.errors import (
     NotFound,
     StoredCompletionsError,
+    UsageError,
     WarehouseError,
 )
 from stored_completions.messages import keys
 from stored_completions.pages import Page, read_page
+from stored_completions.prices import overrides
 from stored_completions.query import reading
 from stored_completions.store import Store
 from stored_completions.warehouse import Files, held, published_at
@@ -47,6 +50,10 @@ def check(settings: Settings, path: Path, say: Callable[[str], None] = lambda _:
     """
     files = Files(path.absolute())
     yield Finding("settings", _said(settings))
+    if settings.prices is not None:
+        yield _guarded("prices", partial(_prices, settings.prices))
+    if settings.views is not None:
+        yield _guarded("views", partial(_views, settings.views))
     patience = replace(settings.patience, max_attempts=min(_TRIES, settings.patience.max_attempts))
     with Client(settings.endpoint, patience, on_retry=say) as client:
         listed = _Listed(client, settings)
@@ -73,6 +80,17 @@ def _said(settings: Settings) -> str:
     said += [f"look-back {settings.pace.long} s"]
     said += [f"only {name} {value}" for name, value in only.items() if value]
     return ", ".join(said)
+
+
+def _prices(file: Path) -> str:
+    overrides.read(file)
+    return f"{file} can be read"
+
+
+def _views(folder: Path) -> str:
+    if said := custom.missing(folder):
+        raise UsageError(said)
+    return f"{folder} is there"
 
 
 class _Listed:

@@ -25,7 +25,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 def fingerprint(folder: Path | None) -> str:
     """Changes with every file of the folder; empty without one."""
-    if folder is None:
+    if folder is None or not folder.is_dir():
         return ""
     digest = sha256()
     for path in _paths(folder):
@@ -34,17 +34,22 @@ def fingerprint(folder: Path | None) -> str:
     return digest.hexdigest()
 
 
+def missing(folder: Path | None) -> str | None:
+    """A sentence, when the setting names no folder."""
+    if folder is None or folder.is_dir():
+        return None
+    return (
+        f"The setting views names {folder}, which is no folder: the views of schema custom stay as they were."
+    )
+
+
 def build(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> list[str]:
     """Builds the views anew, each after those it reads; what is wrong with them, a sentence each.
 
-    Without a folder, and where it cannot be read, those of the last publish stay.
+    Without a folder, and where it is `missing`, those of the last publish stay.
     """
-    if folder is None:
+    if folder is None or not folder.is_dir():
         return []
-    if not folder.is_dir():
-        return [
-            f"The setting views names {folder}, which is no folder: the views of schema custom stay as they were."
-        ]
     connection.execute(f"drop schema if exists {SCHEMA} cascade")
     connection.execute(f"create schema {SCHEMA}")
     said: list[str] = []
@@ -56,7 +61,7 @@ def build(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> list[st
 
 
 def _paths(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.sql")) if folder.is_dir() else []
+    return sorted(folder.glob("*.sql"))
 
 
 def _bytes(path: Path) -> bytes:

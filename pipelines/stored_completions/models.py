@@ -268,8 +268,10 @@ def untrue(model: Model, columns: list[str]) -> Iterator[str]:
     if list(model.columns) != columns:
         yield f"the header lists {', '.join(model.columns) or 'no columns'}; the select has {', '.join(columns)}"
     missing = [name for name in model.grain if name not in columns]
-    if missing or not model.grain:
-        yield f"the grain names {', '.join(missing) or 'no column'}, which the select does not have"
+    if not model.grain:
+        yield "the header has no `-- grain:` line, which names the columns that no two rows have alike"
+    elif missing:
+        yield f"the grain names {', '.join(missing)}, which the select does not have"
 
 
 def _comment(

@@ -118,8 +118,7 @@ class Report:
         counts = self.counts
         asked = _counted(self.requests, "request")
         if self.outcome == "nothing_new":
-            renewed = "the copy was" if self.billing else "prices and views were"
-            written = f"{renewed} renewed" if self.published else "nothing written"
+            written = "the copy was renewed" if self.published else "nothing written"
             seen = _counted(counts.rows_seen, "completion")
             said = [f"Nothing new: {seen} looked at again in {asked}, {written}."]
         else:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from stored_completions import advice, damage, warehouse
+from stored_completions import advice, custom, damage, warehouse
 from stored_completions.billing.syncing import BillSync
 from stored_completions.client import Client, Endpoint
 from stored_completions.config import Settings
@@ -100,6 +100,8 @@ def sync_all(
     with warehouse.locked(files), shipping_to(_one_destination(accounts), files, heard.say) as shipping:
         first = accounts[0]
         prices = price_overrides.read(first.prices) if first.prices else price_overrides.NONE
+        if no_views := custom.missing(first.views):
+            heard.say(no_views)
         interval = first.publish_min_interval
         session = Session(
             files,

@@ -66,7 +66,8 @@ if TYPE_CHECKING:
     "--prices",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Your own prices, a TOML file (`prices example` prints one).  [default: none]",
+    help="Your own prices, a TOML file (`prices example` prints one). They last until the next sync without it: the "
+    "setting prices keeps them.  [default: none]",
 )
 @billing_options
 @click.option(
