@@ -270,5 +270,25 @@ def test_the_command_writes_a_file_and_says_what_was_left_out(tmp_path: Path) ->
     assert len(items) > 40
     assert {item["completion_id"] for item in items} <= set(account.ids())
     assert all(item["messages"][0]["role"] in ("system", "developer") for item in items)
+    for filters, sentence in (
+        (
+            ["--metadata", "feature=triage"],
+            "No completion has the metadata feature 'triage'. Did you mean 'ticket-triage'?",
+        ),
+        (
+            ["--metadata", "team=x"],
+            "has the metadata team 'x'. `stored-completions report costs --by metadata:team` lists",
+        ),
+        (["--metadata", "featur=x"], "No completion has the metadata key 'featur'. Did you mean 'feature'?"),
+        (
+            ["--model", "gpt-4o-2024-08-60"],
+            "the model 'gpt-4o-2024-08-60'. Did you mean 'gpt-4o-2024-08-06'?",
+        ),
+    ):
+        misspelt = run("export", "evals", *filters, "--output", "none.jsonl", at=tmp_path)
+        assert (misspelt.code, (tmp_path / "none.jsonl").exists()) == (2, False)
+        assert sentence in misspelt.err
+    none = run("export", "evals", "--metadata", "feature=ticket-triage", "--until", "2020", at=tmp_path)
+    assert (none.code, none.err) == (0, "0 examples.\nNo answer matches --metadata and --until together.\n")
     wrong = run("export", "evals", "--metadata", "team", at=tmp_path)
     assert (wrong.code, wrong.out) == (2, "")

@@ -7,6 +7,7 @@ An example needs its whole input and its whole answer. What lacks either is left
 """
 
 import base64
+import difflib
 import json
 import re
 from collections import Counter
@@ -18,6 +19,8 @@ import duckdb
 import msgspec
 
 from stored_completions.content.policy import DROPPED, HASHED
+from stored_completions.errors import UsageError
+from stored_completions.reports.asking import check_key
 from stored_completions.reports.periods import Period
 
 FORMATS = ("fine-tuning", "evals")
@@ -33,6 +36,7 @@ NO_PLACE = "with audio or files in the input, which the format has no place for"
 
 _TRAINABLE_PARTS = ("text", "image_url", "refusal")
 _SPARE = 500
+_MOST_VALUES = 1000
 _ATTACHED = re.compile(r";sha256,([0-9a-f]{64})\"")
 _encode = msgspec.json.Encoder().encode
 
@@ -69,6 +73,33 @@ def lines(
                 yield shape(answer, _messages(answer, attached))
             except Unusable as error:
                 left_out[str(error)] += 1
+
+
+def check(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
+    """UsageError for a model, or a metadata key or value, that no completion has, where others are."""
+    if wanted.model is not None:
+        _check_name("model", wanted.model, _names(connection, "select model from chat.completions"))
+    for key, value in wanted.metadata.items():
+        check_key(connection, key)
+        pair = "select 1 from chat.metadata where key = ? and value = ? limit 1"
+        if not connection.execute(pair, [key, value]).fetchall():
+            values = _names(connection, "select value from chat.metadata where key = $key", key=key)
+            hint = f" `stored-completions report costs --by metadata:{key}` lists its values."
+            _check_name(f"metadata {key}", value, values, hint)
+
+
+def _names(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: str) -> list[str]:
+    """The values of a column, the most frequent first, as many as it makes sense to compare."""
+    counted = f"select * from ({sql}) as each(name) where name is not null group by name order by count(*) desc, name"
+    return [row[0] for row in connection.execute(f"{counted} limit {_MOST_VALUES}", parameters).fetchall()]
+
+
+def _check_name(what: str, name: str, names: list[str], hint: str = "") -> None:
+    if not names or name in names:
+        return
+    close = difflib.get_close_matches(name, names, 1)
+    nearest = f" Did you mean {close[0]!r}?" if close else ""
+    raise UsageError(f"No completion has the {what} {name!r}.{nearest or hint}")
 
 
 def _query(wanted: Wanted) -> tuple[str, dict[str, Any]]:

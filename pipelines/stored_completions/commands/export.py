@@ -56,12 +56,12 @@ def export(
 
     \b
     Examples:
-      stored-completions export fine-tuning --metadata feature=triage --output triage.jsonl
+      stored-completions export fine-tuning --metadata feature=ticket-triage --output triage.jsonl
       stored-completions export evals --model gpt-4o-2024-08-06 --since 30d > items.jsonl
       stored-completions export fine-tuning --max-perplexity 1.2 --finish-reason stop --output sure.jsonl
     """
     from stored_completions import query
-    from stored_completions.examples import ENDED_WELL, Wanted, lines
+    from stored_completions.examples import ENDED_WELL, Wanted, check, lines
     from stored_completions.reports.asking import today
     from stored_completions.reports.periods import period
     from stored_completions.values import pairs
@@ -70,8 +70,12 @@ def export(
     with query.reading(warehouse) as connection:
         days = period(since, until, today(connection, datetime.now(UTC)))
         wanted = Wanted(model, pairs(metadata), finish_reason or ENDED_WELL, days, max_perplexity)
+        check(connection, wanted)
         written = _written(lines(connection, kind, wanted, left_out), output)
-    for sentence in _sentences(kind, written, output, left_out):
+    given = (("--model", model), ("--metadata", metadata), ("--finish-reason", finish_reason),
+             ("--max-perplexity", max_perplexity), ("--since", since), ("--until", until))  # fmt: skip
+    filters = [name for name, value in given if value]
+    for sentence in _sentences(kind, written, output, left_out, filters):
         click.echo(sentence, err=True)
 
 
@@ -92,11 +96,16 @@ def _copied(examples: Iterable[bytes], file: BinaryIO) -> int:
     return number
 
 
-def _sentences(kind: str, written: int, output: Path | None, left_out: Counter[str]) -> list[str]:
+def _sentences(
+    kind: str, written: int, output: Path | None, left_out: Counter[str], filters: list[str]
+) -> list[str]:
     from stored_completions.examples import NO_MESSAGES
 
     where = f" written to {output}" if output else ""
     said = [f"{written:,} example{'' if written == 1 else 's'}{where}."]
+    if filters and not written and not left_out:
+        together = " together" if len(filters) > 1 else ""
+        said.append(f"No answer matches {' and '.join(filters)}{together}.")
     if left_out:
         parts = [f"{count:,} {why}" for why, count in left_out.most_common()]
         said.append(f"Answers left out: {', '.join(parts)}.")

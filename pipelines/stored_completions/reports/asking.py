@@ -90,7 +90,8 @@ def ask(connection: duckdb.DuckDBPyConnection, definition: Definition, question:
     check_timezone(connection, question.timezone)
     by = _by(definition, question)
     for dimension in by:
-        _check_key(connection, dimension)
+        if dimension.key is not None:
+            check_key(connection, dimension.key)
     cut = gap(connection, question.period, question.previous, question.timezone)
     question = replace(question, is_compared=question.is_compared and cut is None)
     records = _records(connection, definition, question, by)
@@ -195,21 +196,18 @@ def _by(definition: Definition, question: Question) -> tuple[Dimension, ...]:
     return tuple(dict.fromkeys((*asked, *(words[word] for word in definition.always_by))))
 
 
-def _check_key(connection: duckdb.DuckDBPyConnection, dimension: Dimension) -> None:
-    if dimension.key is None:
-        return
+def check_key(connection: duckdb.DuckDBPyConnection, wanted: str) -> None:
+    """UsageError for a metadata key that no completion has, where others are."""
     rows = connection.execute(
         "select key from chat.metadata group by key order by count(*) desc, key"
     ).fetchall()
     keys = [row[0] for row in rows]
-    if keys and dimension.key not in keys:
-        close = difflib.get_close_matches(dimension.key, keys, 1)
+    if keys and wanted not in keys:
+        close = difflib.get_close_matches(wanted, keys, 1)
         hint = f"Did you mean {close[0]!r}? " if close else ""
         more = f" and {len(keys) - MOST_KEYS:,} more" if len(keys) > MOST_KEYS else ""
         shown = ", ".join(map(repr, keys[:MOST_KEYS]))
-        raise UsageError(
-            f"No completion has the metadata key {dimension.key!r}. {hint}There are {shown}{more}."
-        )
+        raise UsageError(f"No completion has the metadata key {wanted!r}. {hint}There are {shown}{more}.")
 
 
 def _records(
