@@ -367,7 +367,7 @@ class TestPassingFaults:
     def test_a_body_that_broke_off_names_its_request(self, script: Script) -> None:
         script.says(Line(answer(x_request_id="req_9").data[:-5], "close"))
         error = final(script, patience=Patience(max_attempts=1))
-        assert_words(error, "answered 200 and broke off (request req_9)", "RemoteProtocolError")
+        assert_words(error, "answered 200 and broke off (request req_9)", "RemoteProtocolError", "in 1 try;")
 
     def test_silence_is_a_time_out(self, script: Script, waits: list[float]) -> None:
         script.says(Line(b"", "hang"), Line(answer().data[:-5], "hang"), answer())

@@ -208,7 +208,7 @@ class TestCosts:
         period = Period(date(2026, 1, 31), date(2026, 1, 31))
         assert asked(connection, COSTS, period=period).notes == [
             "All of $1.2000 is exact: counted in full, at listed prices.",
-            "1 completions without a usable time are in no period.",
+            "1 completion without a usable time is in no period.",
             report_notes.COVERAGE_UNKNOWN,
         ]
 

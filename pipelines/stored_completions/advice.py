@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stored_completions.run_report import TO_THE_END
+from stored_completions.wording import counted
 
 Run = dict[str, Any]
 
@@ -82,7 +83,9 @@ def _wider(latest: int, window: int) -> str:
 
 
 def _minutes(seconds: int) -> str:
-    return f"{seconds / 60:,.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.0f} hours"
+    return (
+        counted(round(seconds / 60), "minute") if seconds < 7200 else counted(round(seconds / 3600), "hour")
+    )
 
 
 def _time(text: str) -> datetime:

@@ -28,6 +28,7 @@ from stored_completions.prices import overrides
 from stored_completions.query import reading
 from stored_completions.store import Store
 from stored_completions.warehouse import Files, held, published_at
+from stored_completions.wording import counted
 
 _TRIES = 3
 
@@ -151,7 +152,7 @@ def _warehouse(files: Files, settings: Settings) -> str:
         store.check_binding(files.published, settings.source, settings.endpoint)
         policies.check(connection, settings.content)
         keys.check(connection, settings.content_key)
-    return f"{files.published} holds {rows:,} completions, {free:,.1f} GB are free"
+    return f"{files.published} holds {counted(rows, 'completion')}, {free:,.1f} GB are free"
 
 
 def _destination(files: Files, chosen: Target) -> str:

@@ -33,6 +33,7 @@ from stored_completions.refusals import (
     failure,
     quotable,
 )
+from stored_completions.wording import counted
 
 T = TypeVar("T")
 
@@ -285,7 +286,7 @@ class Client:
     def _give_up(self, state: RetryCallState) -> None:
         error = _last(state)
         raise ServiceError(
-            f"{self._endpoint.url} gave no usable answer in {state.attempt_number} tries; the last: {error}. "
+            f"{self._endpoint.url} gave no usable answer in {counted(state.attempt_number, 'try', 'tries')}; the last: {error}. "
             f"{KEPT} If it stays so, look at the network, a proxy in between and the base URL."
         ) from error
 

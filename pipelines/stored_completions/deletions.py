@@ -5,6 +5,7 @@ from typing import Any
 
 from stored_completions.absence import Absence
 from stored_completions.reader import Filter
+from stored_completions.wording import counted
 
 DELETION_LIMIT = 0.05
 """The share of the completions held that may be missing from a list before it is doubted."""
@@ -35,7 +36,7 @@ class Relisted:
             (self.expired, "older than the oldest listed one: expired, not deleted"),
         ]
         parts = [f"{number:,} {what}" for number, what in found if number]
-        said = f"Listed again in full, {self.listed:,} completions: {'; '.join(parts) or 'none is missing'}."
+        said = f"Listed again in full, {counted(self.listed, 'completion')}: {'; '.join(parts) or 'none is missing'}."
         if self.doubt is None:
             return said
         return (

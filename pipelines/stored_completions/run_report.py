@@ -11,6 +11,7 @@ from stored_completions.deletions import Relisted
 from stored_completions.errors import Stopped, StoredCompletionsError
 from stored_completions.messages.rounds import MessageCounts
 from stored_completions.rounds import Counts
+from stored_completions.wording import counted
 
 TO_THE_END = ("done", "nothing_new")
 """The outcomes of a run that read to the end of the list."""
@@ -116,24 +117,24 @@ class Report:
     def sentences(self) -> list[str]:
         """What a person wants to know of it."""
         counts = self.counts
-        asked = _counted(self.requests, "request")
+        asked = counted(self.requests, "request")
         if self.outcome == "nothing_new":
             written = "the copy was renewed" if self.published else "nothing written"
-            seen = _counted(counts.rows_seen, "completion")
+            seen = counted(counts.rows_seen, "completion")
             said = [f"Nothing new: {seen} looked at again in {asked}, {written}."]
         else:
             late = f", {counts.rows_late:,} of them late" if counts.rows_late else ""
             said = [
-                f"{_counted(counts.rows_new, 'new completion')}{late}, {counts.rows_changed:,} changed, "
+                f"{counted(counts.rows_new, 'new completion')}{late}, {counts.rows_changed:,} changed, "
                 f"{counts.rows_seen:,} looked at in {asked}."
             ]
         if counts.rows_quarantined:
             said.append(
-                f"{_counted(counts.rows_quarantined, 'object')} could not be loaded: see chat.quarantine."
+                f"{counted(counts.rows_quarantined, 'object')} could not be loaded: see chat.quarantine."
             )
         if counts.rows_shared:
             said.append(
-                f"{_counted(counts.rows_shared, 'completion')} were loaded by another source before and stay its own: "
+                f"{counted(counts.rows_shared, 'completion')} were loaded by another source before and stay its own: "
                 f"do both keys belong to one project?"
             )
         if not counts.rows_seen and self.outcome in TO_THE_END:
@@ -180,7 +181,3 @@ def _detail(course: Course, failure: StoredCompletionsError | None) -> str | Non
 
 def _time(second: int | None) -> datetime | None:
     return None if second is None else datetime.fromtimestamp(second, UTC)
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

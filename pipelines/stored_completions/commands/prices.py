@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stored_completions.commands.options import Command, Commands, warehouse_option
+from stored_completions.wording import counted
 
 if TYPE_CHECKING:
     from stored_completions.prices.overrides import Overrides
@@ -172,7 +173,7 @@ def diff(warehouse: Path, file: Path | None, kind: str) -> None:
     now = f"genai-prices {loaded[0]}, loaded {loaded[1]:%Y-%m-%d}" if loaded else "no prices"
     total = sum((change.difference_usd for change in changes), Decimal(0))
     what = (
-        f"{len(changes)} models would change, by {'-' if total < 0 else '+'}{dollars(abs(total))} in all"
+        f"{counted(len(changes), 'model')} would change, by {'-' if total < 0 else '+'}{dollars(abs(total))} in all"
         if changes
         else "No total would change"
     )

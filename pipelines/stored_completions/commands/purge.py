@@ -11,6 +11,7 @@ import click
 
 from stored_completions.commands.options import destination_option, warehouse_option
 from stored_completions.errors import UsageError
+from stored_completions.wording import counted
 
 if TYPE_CHECKING:
     from stored_completions.content.erasing import Which
@@ -113,12 +114,12 @@ def _confirm(found: "Found") -> None:
 
 
 def _erased(found: "Found") -> str:
-    chosen = _counted(len(found.completions), "completion")
+    chosen = counted(len(found.completions), "completion")
     if found.before:
         named = ", named or" if found.has_named else ""
         chosen += f"{named} created before {_time(found.before)}{',' if named else ''}"
     parts = [f"the content of {chosen} in {found.warehouse}"]
-    parts += [f"that of {_counted(found.quarantined, 'object')} in quarantine"] if found.quarantined else []
+    parts += [f"that of {counted(found.quarantined, 'object')} in quarantine"] if found.quarantined else []
     parts += [f"and the same in {path}" for path in found.kept_files]
     parts += [f"all of {path}, which cannot be read" for path in found.damaged_files]
     parts += ["what a purge that died has left"] if found.is_unfinished else []
@@ -135,9 +136,9 @@ def _time(at: datetime) -> str:
 
 def _show(done: "Purged") -> None:
     whose = "its" if done.completions == 1 else "their"
-    click.echo(f"The content of {_counted(done.completions, 'completion')} is erased; {whose} usage stays.")
+    click.echo(f"The content of {counted(done.completions, 'completion')} is erased; {whose} usage stays.")
     if done.quarantined:
-        click.echo(f"That of {_counted(done.quarantined, 'object')} in quarantine is erased too.")
+        click.echo(f"That of {counted(done.quarantined, 'object')} in quarantine is erased too.")
     if done.missing:
         click.echo(f"Noted: {_unknown(done.missing)}.")
     for path in done.rewritten_files:
@@ -151,7 +152,3 @@ def _unknown(missing: list[str]) -> str:
     shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
     what = "id that is" if len(missing) == 1 else "ids that are"
     return f"{len(missing):,} {what} not in the warehouse ({shown}), never to be loaded with content"
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

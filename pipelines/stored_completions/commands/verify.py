@@ -14,6 +14,7 @@ from stored_completions.commands.options import (
     until_closed,
     warehouse_option,
 )
+from stored_completions.wording import counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -208,7 +209,7 @@ def _show_compared(compared: "Sequence[Comparison]") -> None:
         mark = "ok  " if found.is_sound else "FAIL"
         click.echo(
             f"{mark}  source {found.source} against the API, {since}{found.settled_at:%Y-%m-%d %H:%M:%S} UTC: "
-            f"{found.listed:,} completions listed"
+            f"{counted(found.listed, 'completion')} listed"
         )
         for name, meaning, named in found.differences():
             if named.count:

@@ -11,6 +11,7 @@ from stored_completions.money import dollars, percent
 from stored_completions.reports.periods import Period
 from stored_completions.reports.reconcile_notes import coverage, share
 from stored_completions.reports.sums import EXACT, Definition, Sums, Values, ratio
+from stored_completions.wording import counted
 
 MOST_UNPRICED = 5
 
@@ -118,8 +119,9 @@ def _unpriced_notes(total: Sums, left_out: Sequence[Sums]) -> list[str]:
     more = len(left_out) - MOST_UNPRICED
     kinds = "kind" if more == 1 else "kinds"
     rest = f" and {more} more {kinds}, see `report unpriced`" if more > 0 else ""
+    have = "has" if missing == 1 else "have"
     return [
-        f"Left out of every sum (*): {missing:,} of {total['completions']:,} completions have no cost: "
+        f"Left out of every sum (*): {missing:,} of {counted(total['completions'], 'completion')} {have} no cost: "
         f"{', '.join(named)}{rest}."
     ]
 
@@ -157,7 +159,8 @@ def _undated_notes(connection: duckdb.DuckDBPyConnection, period: Period) -> lis
     count = connection.execute("select count(*) from chat.completions where created_at is null").fetchall()[
         0
     ][0]
-    return [f"{count:,} completions without a usable time are in no period."] if count else []
+    are = "is" if count == 1 else "are"
+    return [f"{counted(count, 'completion')} without a usable time {are} in no period."] if count else []
 
 
 def _coverage_note(connection: duckdb.DuckDBPyConnection, period: Period) -> str:
@@ -180,7 +183,7 @@ def _nothing(connection: duckdb.DuckDBPyConnection, definition: Definition, peri
     what = _WHAT.get(definition.facts.of, definition.facts.of)
     if definition.only_unpriced:
         return f"Every completion has a cost ({period})."
-    return f"No {what} in this period ({period}): the warehouse has {count:,} completions from {first} to {last}."
+    return f"No {what} in this period ({period}): the warehouse has {counted(count, 'completion')} from {first} to {last}."
 
 
 def _counted(records: Iterable[Sums], names: tuple[str, ...], fits: Any) -> list[Values]:
