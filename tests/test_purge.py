@@ -141,6 +141,9 @@ def test_the_command_asks_back_or_wants_yes(folder: Path, account: Account) -> N
         r"in .+, and note 1 id that is not in the warehouse \(unknown\), never to be loaded with content\.\n",
         said,
     )
+    unknown = run("purge", "x", "y", "--dry-run", at=folder).out
+    assert "would erase the content of no completion in " in unknown
+    assert "and note 2 ids that are not in the warehouse (x, y), never to be loaded" in unknown
     done = run("purge", "--older-than", "0s", "--yes", at=folder)
     assert (done.code, done.err) == (0, "")
     assert f"The content of {len(set(account.ids()))} completions is erased; their usage stays." in done.out

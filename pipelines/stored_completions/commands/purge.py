@@ -97,8 +97,8 @@ def _show_found(found: "Found", as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.as_json()))
     elif not found:
-        when = f" of before {_time(found.before)}" if found.before else ""
-        click.echo(f"There is nothing to purge{when} in {found.warehouse}.")
+        when = f" created before {_time(found.before)}" if found.before and not found.has_named else ""
+        click.echo(f"There is nothing{when} to purge in {found.warehouse}.")
     else:
         click.echo(f"A purge would erase {_erased(found)}{_noted(found, 'note')}.")
 
@@ -118,7 +118,7 @@ def _erased(found: "Found") -> str:
     if found.before:
         named = ", named or" if found.has_named else ""
         chosen += f"{named} created before {_time(found.before)}{',' if named else ''}"
-    parts = [f"the content of {chosen} in {found.warehouse}"]
+    parts = [f"the content of {chosen if found.completions else 'no completion'} in {found.warehouse}"]
     parts += [f"that of {counted(found.quarantined, 'object')} in quarantine"] if found.quarantined else []
     parts += [f"and the same in {path}" for path in found.kept_files]
     parts += [f"all of {path}, which cannot be read" for path in found.damaged_files]
