@@ -69,7 +69,7 @@ def test_what_is_no_day_is_refused_with_the_words_that_are(word: str) -> None:
         ("14d", "7d", "2024-02-17", "2024-02-23"),
         ("2w", "1w", "2024-02-17", "2024-02-23"),
         ("2024-01-31", "2024-02", "2024-01-31", "2024-02-29"),
-        ("2025", None, "2025-01-01", "2025-01-01"),
+        ("today", "2025", "2024-03-01", "2025-12-31"),
         (None, "yesterday", None, "2024-02-29"),
         (None, None, None, None),
     ],
@@ -81,11 +81,25 @@ def test_both_ends_are_in_the_period(
     assert (found.first and str(found.first), found.last and str(found.last)) == (first, last)
 
 
-def test_a_period_that_ends_before_it_begins_is_refused() -> None:
-    with pytest.raises(
-        UsageError, match="begins on 2024-03-01, which is after the end of --until 2024-02, 2024-02-29"
-    ):
-        period("today", "2024-02", LEAP)
+@pytest.mark.parametrize(
+    ("since", "until", "said"),
+    [
+        (
+            "today",
+            "2024-02",
+            "--since today, which begins on 2024-03-01, is after the end of --until 2024-02, 2024-02-29.",
+        ),
+        ("2024-02-29", "2024-02-01", "--since 2024-02-29 is after the end of --until 2024-02-01."),
+        ("2024-03-02", None, "--since is '2024-03-02', which is in the future: no completion is that new."),
+        ("2025", "2026", "--since is '2025', which is in the future: no completion is that new."),
+    ],
+)
+def test_a_period_that_ends_before_it_begins_or_is_to_come_is_refused(
+    since: str, until: str | None, said: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        period(since, until, LEAP)
+    assert str(refused.value) == said
 
 
 @given(DAYS, st.integers(1, 500))

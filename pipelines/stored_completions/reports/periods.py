@@ -42,13 +42,16 @@ class Period:
 
 
 def period(since: str | None, until: str | None, today: date) -> Period:
-    """The period of two words; without `until` one with a beginning ends today."""
+    """The period of two words; without `until` one with a beginning ends today. UsageError for one that begins
+    after today or after its end."""
     first = span("--since", since, today)[0] if since else None
-    last = _until(until, today) if until else today if first and first <= today else first
+    if first and first > today:
+        raise UsageError(f"--since is {since!r}, which is in the future: no completion is that new.")
+    last = _until(until, today) if until else today if first else None
     if first and last and first > last:
-        raise UsageError(
-            f"--since {since} begins on {first}, which is after the end of --until {until}, {last}."
-        )
+        begin = "" if since == str(first) else f", which begins on {first},"
+        end = "" if until == str(last) else f", {last}"
+        raise UsageError(f"--since {since}{begin} is after the end of --until {until}{end}.")
     return Period(first, last)
 
 
