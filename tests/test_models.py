@@ -86,7 +86,7 @@ def test_every_header_is_true_of_its_select() -> None:
         ),
         (
             GOOD.replace("-- grain: completion_id\n", ""),
-            "the grain names no column, which the select does not have",
+            "the header has no `-- grain:` line, which names the columns that no two rows have alike",
         ),
         (
             GOOD.replace("grain: completion_id", "grain: completion_id, model"),

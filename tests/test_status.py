@@ -3,16 +3,19 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from console import Done, run
 from stored_completions.errors import Unmet
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.sandbox.generate import UNTIL
-from stored_completions.status import check_age, status
+from stored_completions.status import check_age, show, status
 
 NOW = UNTIL + 60
 NAME = "stored_completions.duckdb"
@@ -111,6 +114,13 @@ def test_max_age(folder: Path) -> None:
         wrong = run("status", "--max-age", said, at=folder)
         assert (wrong.code, wrong.out) == (2, "")
         assert f"--max-age is {said!r}, {why}" in wrong.err
+
+
+def test_messages_read_and_to_come(folder: Path) -> None:
+    told = StringIO()
+    counts = {"read": 300, "waiting": 20, "failed": 0}
+    show(replace(status(folder / NAME), messages=counts), Console(file=told))
+    assert "of 300 completions read, 20 to come\n" in told.getvalue()
 
 
 def test_nothing_is_written_by_those_that_read(folder: Path, sandbox: Sandbox) -> None:

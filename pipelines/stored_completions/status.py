@@ -243,7 +243,7 @@ def _said_of_messages(messages: dict[str, int]) -> str:
     if not messages["read"] and not messages["failed"]:
         return "not read: sync --messages does"
     failed = f", {messages['failed']:,} of them failed last time" if messages["failed"] else ""
-    return f"of {messages['read']:,} completions read, of {messages['waiting']:,} not yet{failed}"
+    return f"of {messages['read']:,} completions read, {messages['waiting']:,} to come{failed}"
 
 
 def _messages(connection: duckdb.DuckDBPyConnection, runs: list[dict[str, Any]]) -> dict[str, int]:
