@@ -25,7 +25,8 @@ notebook, a BI tool), or ask with `stored-completions query "..."`. It is replac
 brought something: an open connection keeps the old state, a new one sees the new.
 
 - **`marts`** are views for people: start with `marts.completions_wide`. **`chat`** has what the API said, table by
-  table. **`reports`** has tables that a sync keeps so that reports and views are quick.
+  table. **`reports`** has tables that a sync keeps so that reports and views are quick; those that end in `_marks` are
+  its own notes on what it has added up, and no part of what is described here.
 - Every child of a completion joins with `using (completion_id)` and carries the `created_date` of its completion:
   filter on it, rows are in order of time and DuckDB skips the rest; join with `using (completion_id, created_date)`
   and it skips the rest of both (only completions without a usable time, whose day is NULL, fall out of such a join).

@@ -53,6 +53,7 @@ def test_a_month_that_is_over(
     total = answer.total.values
     assert (total["spent_usd"], total["projected_usd"], total["status"]) == (usd("4.8"), usd("4.8"), status)
     assert (answer.details["status"], is_met(answer)) == (status, met)
+    assert "projected" not in line(answer) + report_formats.text(answer, "table")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ def test_half_of_a_month_is_projected_by_its_rate(
 ) -> None:
     answer = asked(connection, whole, now=at("2026-02-15 00:00"), on=on)
     assert (answer.total.values["projected_usd"], answer.details["status"]) == (usd("9.6"), status)
+    assert "$9.6000 projected by run rate" in line(answer)
     assert answer.notes[0] == (
         "Projected by run rate: what was spent in 14.0 of 28 days, for all of them; weekdays and growth are not taken "
         "into account."
@@ -179,7 +181,7 @@ def test_parts_alone_will_do(connection: DuckDBPyConnection) -> None:
     answer = asked(connection, None, by=MODEL, parts={"cheap": Decimal(1)})
     assert (answer.total.values["status"], answer.details["status"]) == (None, "over")
     assert line(answer) == (
-        "budget over: $4.8000 spent in 2026-02 (UTC); $4.8000 projected by run rate; cheap is over; 41.7 % an upper bound; "
+        "budget over: $4.8000 spent in 2026-02 (UTC); cheap is over; 41.7 % an upper bound; "
         "20.8 % without a bound; 12.5 % backdated; 25.0 % overridden; 2 completions unpriced"
     )
 

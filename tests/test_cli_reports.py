@@ -135,7 +135,7 @@ def test_colours_are_for_terminals_that_want_them(
 @pytest.mark.parametrize(
     ("name", "kind", "begins"),
     [("x.json", None, "{"), ("x.csv", None, "row,"), ("x.md", None, "### Cost"), ("x.txt", None, "Cost, all days"),
-     ("x.markdown", None, "### Cost"), ("x.CSV", "csv", "row,")],
+     ("x.markdown", None, "### Cost"), ("x.md", "md", "### Cost"), ("x.CSV", "csv", "row,")],
 )  # fmt: skip
 def test_a_file_has_the_format_of_its_name(
     folder: Path, tmp_path: Path, name: str, kind: str | None, begins: str

@@ -340,6 +340,7 @@ class TestCommand:
         ("arguments", "code", "says"),
         [
             (["--output", "nowhere/x.html"], 2, "There is no folder"),
+            (["--output", "x.pdf"], 2, "--output takes a name that ends in .html or .htm, not 'x.pdf'"),
             (["--output", f"{'x' * 245}.html"], 1, f"Cannot write {'x' * 245}.html to "),
             (["--timezone", "Mars"], 2, "Mars"),
             (["--since", "yestermonth"], 2, "is no date"),
@@ -351,7 +352,7 @@ class TestCommand:
         done = run("dashboard", *arguments, at=tmp_path)
         assert (done.code, done.out) == (code, "")
         assert says in done.err
-        assert list(tmp_path.rglob("*.html*")) == []
+        assert [*tmp_path.rglob("*.html*"), *tmp_path.rglob("*.pdf")] == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import click
 from stored_completions.commands.options import warehouse_option
 from stored_completions.commands.output import replacing
 
+SUFFIXES = (".html", ".htm")
 DAYS = "2026-01-31, 2026-01, 2026, today, yesterday, 7d, 2w, this- or last-week, -month, -year"
 
 
@@ -44,7 +45,7 @@ DAYS = "2026-01-31, 2026-01, 2026, today, yesterday, 7d, 2w, this- or last-week,
     default="dashboard.html",
     show_default=True,
     metavar="PATH",
-    help="The file to write.",
+    help="The file to write, .html or .htm.",
 )
 @warehouse_option
 def dashboard(
@@ -67,10 +68,12 @@ def dashboard(
     from stored_completions import query
     from stored_completions.dashboard import Scope
     from stored_completions.dashboard import dashboard as make
-    from stored_completions.errors import WarehouseError
+    from stored_completions.errors import UsageError, WarehouseError
     from stored_completions.reports import asking as reports
     from stored_completions.reports.periods import period
 
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"--output takes a name that ends in {' or '.join(SUFFIXES)}, not {output.name!r}.")
     now = datetime.now(UTC)
     with query.reading(warehouse) as connection:
         today = reports.today(connection, now, timezone)

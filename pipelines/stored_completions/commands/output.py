@@ -26,10 +26,18 @@ def output_options(formats: tuple[str, ...], default: str) -> Callable[[Command]
             help="Write to this file; its suffix names the format: .json, .csv, .md or .txt.",
         )(command)
         return click.option(
-            "--format", "kind", type=click.Choice(formats), help=f"How it is written.  [default: {default}]"
+            "--format",
+            "kind",
+            type=click.Choice([*formats, "md"]),
+            callback=_whole_word,
+            help=f"How it is written.  [default: {default}]",
         )(command)
 
     return add
+
+
+def _whole_word(_: click.Context, __: click.Parameter, kind: str | None) -> str | None:
+    return "markdown" if kind == "md" else kind
 
 
 def kind_of(kind: str | None, output: Path | None, default: str) -> str:

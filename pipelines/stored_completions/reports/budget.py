@@ -33,8 +33,8 @@ _COLUMNS = (
     Column("budget_usd", "money", quiet=True),
     Column("spent_usd", "money"),
     Column("spent_share", "share", 1, quiet=True),
-    Column("projected_usd", "money", quiet=True),
-    Column("projected_share", "share", 3, quiet=True),
+    Column("projected_usd", "money", quiet=True, beside="spent_usd"),
+    Column("projected_share", "share", 3, quiet=True, beside="spent_share"),
     *COSTS.columns[COSTS.columns.index(Column("exact_usd", "money", 5, quiet=True)) :],
 )
 
@@ -173,7 +173,7 @@ def line(answer: Answer) -> str:
     parts = [
         f"budget {details['status']}: {'—' if spent is None else dollars(spent)}{of} spent in {details['month']} "
         f"({answer.question.timezone})",
-        f"{dollars(projected)} projected by {METHOD}" if projected is not None else "",
+        f"{dollars(projected)} projected by {METHOD}" if projected not in (None, spent) else "",
         *(
             f"{row.values[answer.by[0]] or NONE} is {row.values['status']}"
             for row in answer.rows
