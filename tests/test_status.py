@@ -160,5 +160,6 @@ def test_two_sources_a_filter_and_a_failure(folder: Path, tmp_path: Path, sandbo
         "of default",
         "of other",
     }
+    assert any(name.endswith(", only model gpt-4o-2024-08-06 of source default") for name in said)
     sources = done.out.split("\n\n")[1].splitlines()
     assert [line.split()[:2] for line in sources[1:]] == [["default", "150"], ["other", "5"]]

@@ -285,7 +285,7 @@ def _source_lines(source: dict[str, Any], fresh: dict[str, Any]) -> Iterator[tup
 def _cursor_line(cursor: dict[str, Any], with_source: bool) -> tuple[str, str]:
     name = "cursor"
     if not cursor["source"]:
-        name += f" {cursor['filter'][:6]}, filtered"
+        name += f" {cursor['filter'][:6]}, " + (f"only {cursor['only']}" if cursor["only"] else "filtered")
     elif with_source:
         name += f" of {cursor['source']}"
     if cursor["walk_under_way"]:
@@ -365,6 +365,7 @@ def _cursors(
     unfiltered = {
         cursor_key(source["base_url"], Filter(), source["source"]): source["source"] for source in sources
     }
+    narrowed = _by_model(connection, sources) if cursors.keys() - unfiltered.keys() else {}
     shown = []
     for key, cursor in sorted(cursors.items()):
         position, backfill = cursor["position"] or {}, cursor.get("backfill") or {}
@@ -372,6 +373,7 @@ def _cursors(
             {
                 "source": unfiltered.get(key),
                 "filter": key,
+                "only": narrowed.get(key),
                 "position": position.get("id"),
                 "created_at": _second(position.get("created")),
                 "newest_at": _second(cursor["newest"]),
@@ -384,6 +386,18 @@ def _cursors(
             }
         )
     return shown
+
+
+def _by_model(connection: duckdb.DuckDBPyConnection, sources: list[dict[str, Any]]) -> dict[str, str]:
+    """What a cursor is of that asks for one model: a key is a hash, but which models there are is known."""
+    models = _rows(connection, "select distinct model from chat.completions where model is not null")
+    return {
+        cursor_key(source["base_url"], Filter(each["model"]), source["source"]): (
+            f"model {each['model']} of source {source['source']}"
+        )
+        for source in sources
+        for each in models
+    }
 
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
