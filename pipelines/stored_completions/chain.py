@@ -15,19 +15,15 @@ descends is the mirror image of one that ascends.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from stored_completions.errors import LimitTooLarge, NoProgress
+from stored_completions.order import is_falling, is_in_order, is_past, may_be_a_straggler
+from stored_completions.page_size import PageSize
 from stored_completions.trail import Mark, Trail
 
-SMALLEST_CEILING = 20
-LARGEST_LIMIT = 16_384
 _MOST_SETBACKS = 12
-_PAGE_BYTES = 16_000_000
-_MOST_BYTES = 20_000_000
-_SMALLEST_PAGE = 2
-_MOST_REPEATED = 8  # an eighth of a page
 
 Order = Literal["asc", "desc"]
 _FIRST = {"asc": "oldest", "desc": "newest"}
@@ -83,17 +79,14 @@ class Chain:
         self._sign = 1 if order == "asc" else -1
         self._anchor = anchor and self._mirrored(anchor)
         self._known = None if known is None else known * self._sign
-        self._largest_page = page_size
-        self._page_size = page_size
-        self._ceiling = LARGEST_LIMIT
-        self._largest_worked = 0
+        self._page_size = PageSize(page_size)
         self._crossed: int | None = None
         self._seen: dict[str, int] = {}
         self._will_repeat = repeats
         self._done: int | None = None
         self._best: int | None = None
         self._setbacks = 0
-        self.request: Request | None = self._ask(self._page_size)
+        self.request: Request | None = self._ask()
 
     @property
     def anchor(self) -> Mark | None:
@@ -136,7 +129,7 @@ class Chain:
         """
         assert self.request is not None
         self.repeats, self._will_repeat = self._will_repeat, False
-        self._largest_worked = max(self._largest_worked, self.request.limit)
+        self._page_size.worked(self.request.limit)
         places = self._places(page)
         if self._lost_its_place(page, places):
             self.cursor_gone()
@@ -144,9 +137,9 @@ class Chain:
         fresh = [at for at, row in enumerate(page) if row.key not in self._seen]
         self._check_crossing(places, bool(fresh))
         self._remember(page, places, horizon)
-        self._fit_page_size(size, len(page))
+        self._page_size.fit(size, len(page))
         is_full = len(page) >= self.request.limit
-        if bound is not None and _is_past(places, bound * self._sign):
+        if bound is not None and is_past(places, bound * self._sign):
             self.reached_bound = True
             self.request = None
             fresh = self._before_bound(fresh, places, bound * self._sign)
@@ -154,7 +147,7 @@ class Chain:
             self.request = None
         else:
             if has_more:
-                self._fit_seconds(places)
+                self._page_size.fit_seconds(places)
             self._go_on(page, places, is_full)
         return fresh
 
@@ -164,12 +157,8 @@ class Chain:
         Where it was asked for a larger page than ever before, that may be what it refuses: it is asked
         for a smaller one first.
         """
-        if (
-            self.request
-            and self.request.limit > max(self._largest_worked, SMALLEST_CEILING)
-            and self._largest_worked
-        ):
-            self._lower_ceiling()
+        if self.request and self._page_size.has_worked and self._page_size.is_untried(self.request.limit):
+            self._fall_back()
             return
         self._setbacks += 1
         if self._anchor is None or self._setbacks > _MOST_SETBACKS:
@@ -186,41 +175,40 @@ class Chain:
         self._crossed = None
         self._seen.clear()
         self._will_repeat = True
-        self.request = self._ask(self._page_size)
+        self.request = self._ask()
 
     def skip_to(self, place: Mark) -> None:
         """Goes on after a mark further on: nobody asks for what is between."""
         self._anchor = self._mirrored(place)
-        self.request = self._ask(self._page_size)
+        self.request = self._ask()
 
     def limit_refused(self, refusal: LimitTooLarge) -> None:
         """The page size was too large: falls back to the largest that worked, at least 20."""
         assert self.request is not None
-        if self.request.limit <= max(self._largest_worked, SMALLEST_CEILING):
+        if not self._page_size.is_untried(self.request.limit):
             raise refusal
-        self._lower_ceiling()
+        self._fall_back()
 
     def page_too_heavy(self) -> None:
         """The page was not read whole: asks for an eighth of it. A second that needs a larger page gets one."""
-        self._page_size = max(_SMALLEST_PAGE, self._page_size // 8)
-        self.request = self._ask(self._page_size)
+        self._page_size.shrink()
+        self.request = self._ask()
 
-    def _lower_ceiling(self) -> None:
-        self._ceiling = max(self._largest_worked, SMALLEST_CEILING)
-        self._page_size = min(self._page_size, self._ceiling)
-        self.request = self._ask(self._ceiling)
+    def _fall_back(self) -> None:
+        self._page_size.fall_back()
+        self.request = self._ask(self._page_size.ceiling)
 
     def _before_bound(self, fresh: list[int], places: list[int], bound: int) -> list[int]:
         """Leaves out what another chain has taken; of a page out of order nobody knows, so that it repeats."""
-        if not _is_in_order(places):
+        if not is_in_order(places):
             self.repeats = True
             return fresh
         return [at for at in fresh if places[at] < bound]
 
     def _go_on(self, page: Sequence[Listed], places: list[int], is_full: bool) -> None:
         """Chooses the next page when there is more: past this second, or more of it."""
-        may_double = is_full and self.request is not None and self.request.limit < self._ceiling
-        if _is_falling(places) and not (may_double and _may_be_a_straggler(places)):
+        may_double = is_full and self.request is not None and self.request.limit < self._page_size.ceiling
+        if is_falling(places) and not (may_double and may_be_a_straggler(places)):
             raise NoProgress(
                 f"The server does not list {_FIRST[self.order]} first although it was asked to "
                 f"(order={self.order}), so nobody can say when a walk has seen everything. A proxy may be dropping "
@@ -230,9 +218,9 @@ class Chain:
         over = self._last_over(page, places)
         if over and (self._anchor is None or over.created > self._anchor.created):
             self._advance(over)
-            self.request = self._ask(self._page_size)
+            self.request = self._ask()
         elif may_double and self.request:
-            self.request = self._ask(min(self.request.limit * 2, self._ceiling), may_shrink=False)
+            self.request = self._ask(self._page_size.doubled(self.request.limit), may_shrink=False)
         else:
             self._cross(page, places)
 
@@ -260,7 +248,7 @@ class Chain:
             )
         self._crossed = places[-1]
         self._anchor = Mark(places[-1], last.key)
-        self.request = self._ask(self._page_size)
+        self.request = self._ask()
 
     def _check_crossing(self, places: list[int], has_fresh: bool) -> None:
         """After a crossing: rows of the same second mean a server that counts rows, not seconds."""
@@ -312,55 +300,10 @@ class Chain:
             self._known = furthest if self._known is None else max(self._known, furthest)
             self.trail.add(marks, self._known if horizon is None else horizon)
 
-    def _fit_page_size(self, size: int, rows: int) -> None:
-        """Keeps pages near 16 MB: logprobs can make a hundred completions weigh 300 MB."""
-        if size > _PAGE_BYTES:
-            self._page_size = max(_SMALLEST_PAGE, rows * _PAGE_BYTES // size)
-        elif size * 2 < _PAGE_BYTES:
-            self._page_size = min(self._page_size * 2, self._largest_page, self._ceiling)
-
-    def _fit_seconds(self, places: list[int]) -> None:
-        """Asks for larger pages where a second fills much of one, since it is read again by the next."""
-        repeated = sum(place == places[-1] for place in places)
-        is_much = repeated > 1 and repeated * _MOST_REPEATED > len(places)
-        if is_much and len(places) == self._page_size == self._largest_page:
-            self._page_size = self._largest_page = min(self._largest_page * 2, self._ceiling)
-
-    def _ask(self, limit: int, *, may_shrink: bool = True) -> Request:
-        most_bytes = _MOST_BYTES if may_shrink and limit == self._page_size > _SMALLEST_PAGE else None
+    def _ask(self, limit: int | None = None, *, may_shrink: bool = True) -> Request:
+        limit = limit or self._page_size.rows
+        most_bytes = self._page_size.most_bytes(limit) if may_shrink else None
         return Request(self._anchor.id if self._anchor else None, limit, self.order, most_bytes=most_bytes)
 
     def _mirrored(self, mark: Mark) -> Mark:
         return Mark(mark.created * self._sign, mark.id)
-
-
-def _is_past(places: Sequence[int], bound: int) -> bool:
-    """Whether every row before the place `bound` has been listed.
-
-    Where rows stand out of order one of them tells nothing, but a whole page beyond does.
-    """
-    if not places or _is_falling(places):
-        return False
-    return min(places) >= bound or (_is_in_order(places) and places[-1] >= bound)
-
-
-def _is_in_order(places: Sequence[int]) -> bool:
-    return all(earlier <= later for earlier, later in pairwise(places))
-
-
-def _may_be_a_straggler(places: Sequence[int]) -> bool:
-    """Whether these are rows out of order among others, or two seconds the wrong way round: a larger page will tell.
-
-    A list that goes the wrong way never rises.
-    """
-    falls = sum(later < earlier for earlier, later in pairwise(places))
-    return falls == 1 or any(later > earlier for earlier, later in pairwise(places))
-
-
-def _is_falling(places: Sequence[int]) -> bool:
-    """Whether a page is listed the wrong way round.
-
-    Rows here and there out of order are another matter: a server that lists in the order of storing has them.
-    """
-    steps = [later - earlier for earlier, later in pairwise(places)]
-    return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
