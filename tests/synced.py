@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from rebuild import normal, rebuild
-from stored_completions import models
+from stored_completions.checks import run_checks
 from stored_completions.config import settings
 from stored_completions.rounds import Bounds
 from stored_completions.run_report import Report
@@ -116,7 +116,7 @@ def assert_sound(folder: Path) -> None:
     with closing(duckdb.connect(str(folder / NAME), read_only=True)) as connection:
         failing = {
             result.name: result.sample
-            for result in models.run_checks(connection)
+            for result in run_checks(connection)
             if result.failing_rows and result.name != "future_times"  # the sandbox has a clock of its own
         }
         assert failing == {}

@@ -14,9 +14,9 @@ from msgspec import Raw
 
 from given import Row, at, insert, rows, warehouse
 from stored_completions import models
+from stored_completions.checks import CheckResult, run_check, run_checks
 from stored_completions.completions import Rows
 from stored_completions.items import item
-from stored_completions.models import CheckResult
 from stored_completions.pages import Entry
 from stored_completions.reports import rollup
 
@@ -375,7 +375,7 @@ EVERY_BREAK = [(check, *broken) for check, breaks in BREAKS.items() for broken i
 @pytest.mark.parametrize("time_zone", ["America/Los_Angeles", "UTC"])
 def test_good_rows_pass_every_check(published: DuckDBPyConnection, time_zone: str) -> None:
     published.execute(f"set TimeZone = '{time_zone}'")
-    results = models.run_checks(published)
+    results = run_checks(published)
     assert [(result.name, result.failing_rows, result.sample) for result in results] == [
         (name, 0, ()) for name in sorted(BREAKS)
     ]
@@ -421,7 +421,7 @@ def test_all_failing_rows_are_counted_and_a_few_are_shown() -> None:
 
 def test_a_check_leaves_the_connection_ready_for_the_next_query() -> None:
     connection = good()
-    models.run_checks(connection)
+    run_checks(connection)
     assert connection.sql("select 1").fetchall() == [(1,)]
 
 
@@ -432,9 +432,7 @@ def test_no_check_takes_real_traffic_for_a_fault(corpus: Path) -> None:
     for table, loaded in recorded(corpus).tables("load"):
         connection.register("loaded", loaded)
         connection.execute(f"insert into chat.{table.name} from loaded")
-    assert {result.name: result.sample for result in models.run_checks(connection)} == dict.fromkeys(
-        BREAKS, ()
-    )
+    assert {result.name: result.sample for result in run_checks(connection)} == dict.fromkeys(BREAKS, ())
 
 
 def recorded(corpus: Path) -> Rows:
@@ -450,6 +448,4 @@ def recorded(corpus: Path) -> Rows:
 
 
 def result_of(connection: DuckDBPyConnection, check: str) -> CheckResult:
-    return models.run_check(
-        connection, next(model for model in models.models("checks") if model.name == check)
-    )
+    return run_check(connection, next(model for model in models.models("checks") if model.name == check))

@@ -12,6 +12,7 @@ from duckdb import DuckDBPyConnection
 
 from given import Row, at, insert, rows, warehouse
 from stored_completions import models
+from stored_completions.checks import run_checks
 from stored_completions.prices import overrides as price_overrides
 from stored_completions.prices import sets as prices
 from stored_completions.prices.changes import PriceChange, diff
@@ -397,7 +398,7 @@ def test_a_source_has_its_multiplier(own: DuckDBPyConnection, source: str, day: 
     assert found["multiplier"] == Decimal(multiplier)
     assert found["cost_usd"] == Decimal("0.001126125") * Decimal(multiplier)
     assert found["reasoning_usd"] == Decimal("0.00033") * Decimal(multiplier)
-    assert models.run_checks(own)[0].failing_rows == 0
+    assert run_checks(own)[0].failing_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -597,7 +598,7 @@ def test_unpriced_models(given: DuckDBPyConnection) -> None:
 
 def test_headers_are_true_and_checks_silent_of_what_has_a_price(given: DuckDBPyConnection) -> None:
     assert models.header_problems(given) == []
-    money = [check for check in models.run_checks(given) if check.name.startswith(("price_", "cost_"))]
+    money = [check for check in run_checks(given) if check.name.startswith(("price_", "cost_"))]
     assert [(check.name, check.failing_rows) for check in money] == [
         ("cost_parts", 0),
         ("price_fan_out", 0),

@@ -1,6 +1,6 @@
 """The SQL under `sql/`: one file is one relation, and its header is all that describes it.
 
-Knows how headers are written, how views come to be from files, and how a check is run.
+Knows how headers are written, and how views come to be from files.
 """
 
 import re
@@ -15,8 +15,6 @@ from duckdb import DuckDBPyConnection
 
 from stored_completions.tables import BOOKKEEPING, REFERENCE_TABLES, TABLES
 
-SAMPLE = 5
-"""Failing rows of a check that are shown."""
 LAYERS = ("chat", "marts", "reports", "custom")
 DAY_MARKS = "reports.daily_costs_marks"
 TURN_MARKS = "reports.turns_marks"
@@ -55,16 +53,6 @@ class Model:
     def reads(self) -> frozenset[str]:
         """Relations the select names, e.g. chat.usage."""
         return frozenset(f"{layer}.{name}" for layer, name in _RELATION.findall(self.sql))
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """How one check went; `sample` holds a few of the failing rows, by column."""
-
-    name: str
-    description: str
-    failing_rows: int
-    sample: tuple[dict[str, object], ...]
 
 
 def sql_folder() -> Path:
@@ -217,29 +205,6 @@ def in_schemas(sql: str, schemas: Mapping[str, str]) -> str:
     return _RELATION.sub(lambda found: f"{schemas.get(found[1], found[1])}.{found[2]}", sql)
 
 
-def run_checks(
-    connection: DuckDBPyConnection, sample_size: int = SAMPLE, schemas: Mapping[str, str] = HERE
-) -> list[CheckResult]:
-    """Runs every data test."""
-    return [run_check(connection, model, sample_size, schemas) for model in models("checks")]
-
-
-def run_check(
-    connection: DuckDBPyConnection,
-    model: Model,
-    sample_size: int = SAMPLE,
-    schemas: Mapping[str, str] = HERE,
-) -> CheckResult:
-    """Runs one; failing rows are counted where they are, only the sample is fetched.
-
-    `schemas` says what chat and marts are called there.
-    """
-    sql = in_schemas(model.sql, schemas)
-    failing_rows = _count(connection, sql)
-    sample = _rows(connection, f"select * from (\n{sql}\n) limit {sample_size}") if failing_rows else ()
-    return CheckResult(model.name, model.description, failing_rows, tuple(sample))
-
-
 def header_problems(connection: DuckDBPyConnection, folder: Path | None = None) -> list[str]:
     """What the headers of views and checks say that is not so, one sentence each."""
     return [
@@ -257,8 +222,8 @@ def _header_problems(connection: DuckDBPyConnection, model: Model) -> Iterator[s
         return
     grain = ", ".join(model.grain)
     repeated = f"select {grain} from (\n{model.sql}\n) group by {grain} having count(*) > 1"
-    if count := _count(connection, repeated):
-        yield f"{count} values of the grain {grain} have several rows"
+    if number := count(connection, repeated):
+        yield f"{number} values of the grain {grain} have several rows"
 
 
 def untrue(model: Model, columns: list[str]) -> Iterator[str]:
@@ -289,13 +254,9 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _count(connection: DuckDBPyConnection, sql: str) -> int:
+def count(connection: DuckDBPyConnection, sql: str) -> int:
+    """How many rows a query returns."""
     return int(connection.execute(f"select count(*) from (\n{sql}\n)").fetchall()[0][0])
-
-
-def _rows(connection: DuckDBPyConnection, sql: str) -> list[dict[str, object]]:
-    names = column_names(connection, sql)
-    return [dict(zip(names, row, strict=True)) for row in connection.execute(sql).fetchall()]
 
 
 def column_names(connection: DuckDBPyConnection, sql: str) -> list[str]:

@@ -10,16 +10,15 @@ from typing import Any
 
 import duckdb
 
-from stored_completions import damage, models, relisting, warehouse
+from stored_completions import damage, relisting, warehouse
+from stored_completions.checks import SAMPLE, CheckResult, run_checks
 from stored_completions.cursor import Cursor
 from stored_completions.damage import Unreadable
 from stored_completions.errors import WarehouseError
-from stored_completions.models import CheckResult
 from stored_completions.reports import rollup
 from stored_completions.store import Store
 from stored_completions.warehouse import Files
 
-_SAMPLE = 5
 _DAMAGED = (
     "Every block of the published copy and of the file that a sync works on is as DuckDB wrote it. "
     "Spoilt bytes would stay unnoticed until somebody asks for them."
@@ -89,7 +88,7 @@ def wholeness(files: Files) -> Wholeness:
 
 def checks(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
     """Every check and how it went, by name."""
-    results = [*models.run_checks(connection, _SAMPLE), _cursors(connection), _rollups(connection)]
+    results = [*run_checks(connection), _cursors(connection), _rollups(connection)]
     return sorted(results, key=lambda result: result.name)
 
 
@@ -106,7 +105,7 @@ def _cursors(connection: duckdb.DuckDBPyConnection) -> CheckResult:
         for (key, id_), created in sorted(passed.items())
         if id_ in lost
     ]
-    return CheckResult("cursors_ahead", _AHEAD, len(failing), tuple(failing[:_SAMPLE]))
+    return CheckResult("cursors_ahead", _AHEAD, len(failing), tuple(failing[:SAMPLE]))
 
 
 def _walks(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Cursor]]:
@@ -125,4 +124,4 @@ def _marks(cursor: Cursor) -> Iterator[Any]:
 
 def _rollups(connection: duckdb.DuckDBPyConnection) -> CheckResult:
     failing = rollup.stale_rows(connection)
-    return CheckResult("stale_reports", _STALE, len(failing), tuple(failing[:_SAMPLE]))
+    return CheckResult("stale_reports", _STALE, len(failing), tuple(failing[:SAMPLE]))

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import duckdb
     from rich.console import Console
 
+    from stored_completions.checks import CheckResult
     from stored_completions.comparing import Comparison
     from stored_completions.config import Settings
     from stored_completions.destinations.comparing import Compared
     from stored_completions.destinations.kinds import Target
-    from stored_completions.models import CheckResult
     from stored_completions.verify import Wholeness
 
 _MOST_SHOWN = 10

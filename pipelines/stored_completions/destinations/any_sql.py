@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from stored_completions.checks import CheckResult
 from stored_completions.destinations import through_dlt
 from stored_completions.destinations.base import Standing, overtaken, short
 from stored_completions.destinations.changes import Package
@@ -24,7 +25,6 @@ from stored_completions.destinations.row_leases import LEASE, RowLease
 from stored_completions.destinations.staging import KEYS, Staging, plain, staged
 from stored_completions.destinations.units import UNITS, Unit
 from stored_completions.errors import StoredCompletionsError, WarehouseError
-from stored_completions.models import CheckResult
 from stored_completions.tables import PUBLICATION, Column, Table
 
 ANNOUNCED = Table(

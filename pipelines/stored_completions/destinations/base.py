@@ -8,9 +8,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from stored_completions.checks import CheckResult
 from stored_completions.destinations.changes import Package
 from stored_completions.errors import WarehouseError
-from stored_completions.models import CheckResult
 from stored_completions.tables import Table
 
 

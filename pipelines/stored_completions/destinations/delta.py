@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from stored_completions.checks import CheckResult
 from stored_completions.destinations import locks, through_dlt
 from stored_completions.destinations.base import Standing, overtaken, short
 from stored_completions.destinations.changes import Package, Part
@@ -25,7 +26,6 @@ from stored_completions.destinations.leases import Lease
 from stored_completions.destinations.texts import escaped
 from stored_completions.destinations.units import SHIPPED
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
-from stored_completions.models import CheckResult
 from stored_completions.tables import PUBLICATION, Table
 
 _KEYS_AT_ONCE = 2_000

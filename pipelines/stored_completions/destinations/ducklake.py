@@ -14,13 +14,13 @@ import duckdb
 import pyarrow as pa
 
 from stored_completions import __version__, models
+from stored_completions.checks import CheckResult, run_checks
 from stored_completions.destinations import catalogs, extensions, through_dlt
 from stored_completions.destinations.base import Standing, overtaken, short
 from stored_completions.destinations.changes import Package, Part
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.texts import escaped
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
-from stored_completions.models import CheckResult
 from stored_completions.tables import PUBLICATION, Table
 from stored_completions.warehouse import transaction
 
@@ -113,7 +113,7 @@ class DuckLake:
 
     def checks(self) -> list[CheckResult]:
         with self._in_sentences():
-            return models.run_checks(self._connection(), schemas=self._chosen.schemas)
+            return run_checks(self._connection(), schemas=self._chosen.schemas)
 
     def erase_old(self) -> None:
         """Writes every table anew and forgets the old ones, with their files and what the catalog notes of them: older

@@ -11,13 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 from stored_completions import __version__, models, portable
+from stored_completions.checks import SAMPLE, CheckResult
 from stored_completions.destinations import locks, through_dlt
 from stored_completions.destinations.base import Standing, overtaken, short
 from stored_completions.destinations.changes import Package, Part
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.texts import escaped
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
-from stored_completions.models import CheckResult, Model
+from stored_completions.models import Model
 from stored_completions.tables import PUBLICATION, Table
 
 _PASSWORD = ("28P01", "28000")
@@ -134,7 +135,7 @@ class Postgres:
     def _check(self, check: Model, sql: str) -> CheckResult:
         failing = int(self._one(f"select count(*) from (\n{sql}\n) as failing"))
         with self._connection().cursor() as cursor:
-            cursor.execute(f"select * from (\n{sql}\n) as failing limit {models.SAMPLE}")
+            cursor.execute(f"select * from (\n{sql}\n) as failing limit {SAMPLE}")
             names = [column[0] for column in cursor.description]
             sample = tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
         return CheckResult(check.name, check.description, failing, sample)
