@@ -1,10 +1,14 @@
 """What every test shares: where the recorded corpus is, and hypothesis without surprises."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from stored_completions.sandbox.server import Sandbox
+from synced import synced
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,3 +30,17 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip(f"NO RECORDED CORPUS at {folder}: the tests on real recorded traffic did not run")
     return folder
+
+
+@pytest.fixture(scope="module")
+def synced_once(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a warehouse of all that the module's own `sandbox` has."""
+    folder = tmp_path_factory.mktemp("once")
+    synced(sandbox, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(synced_once: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt."""
+    return Path(shutil.copytree(synced_once, tmp_path / "warehouse"))

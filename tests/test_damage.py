@@ -32,18 +32,6 @@ def sandbox(account: Account) -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(scope="module")
-def synced_once(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("once")
-    synced(sandbox, folder)
-    return folder
-
-
-@pytest.fixture
-def folder(synced_once: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(synced_once, tmp_path / "warehouse"))
-
-
 def blocks(path: Path) -> dict[int, str]:
     """What each block that is used belongs to, as DuckDB says."""
     with closing(duckdb.connect(str(path), read_only=True)) as connection:

@@ -1,7 +1,6 @@
 """The published copy is for reading: whoever writes to it is named, and gone with the next copy."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,18 +30,6 @@ WRITES = (
 def sandbox() -> Iterator[Sandbox]:
     with serving(recent(20)) as sandbox:
         yield sandbox
-
-
-@pytest.fixture(scope="module")
-def synced_once(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("once")
-    synced(sandbox, folder)
-    return folder
-
-
-@pytest.fixture
-def folder(synced_once: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(synced_once, tmp_path / "warehouse"))
 
 
 @contextmanager

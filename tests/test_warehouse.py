@@ -42,19 +42,6 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(scope="module")
-def synced_once(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("once")
-    synced(sandbox, folder)
-    return folder
-
-
-@pytest.fixture
-def folder(synced_once: Path, tmp_path: Path) -> Path:
-    """A warehouse of twenty completions, to be spoilt."""
-    return Path(shutil.copytree(synced_once, tmp_path / "warehouse"))
-
-
 def damage(path: Path) -> None:
     path.chmod(0o644)
     path.write_bytes(b"not a database" * 1000)
