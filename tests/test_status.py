@@ -13,9 +13,10 @@ from rich.console import Console
 
 from console import Done, run
 from stored_completions.errors import Unmet
+from stored_completions.overview import show
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.sandbox.generate import UNTIL
-from stored_completions.status import check_age, show, status
+from stored_completions.status import check_age, status
 
 NOW = UNTIL + 60
 NAME = "stored_completions.duckdb"

@@ -195,7 +195,8 @@ def status(warehouse: Path, max_age: str | None, as_json: bool, destination: str
 
     from stored_completions.config import destination as chosen
     from stored_completions.config import parts
-    from stored_completions.status import check_age, show
+    from stored_completions.overview import show
+    from stored_completions.status import check_age
     from stored_completions.status import status as read
     from stored_completions.values import with_unit
 

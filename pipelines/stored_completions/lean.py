@@ -15,9 +15,9 @@ def settle() -> None:
     """Looks for cyclic garbage hundreds of times more seldom, and gives memory back when it is freed.
 
     A sync makes hundreds of thousands of rows and hardly a cycle: to look for one took a tenth of its CPU
-    time, and nearly as many objects are there once dlt is imported. Arrow's own allocator and DuckDB's keep freed memory for themselves: a fifth of the peak. The
-    system's keeps what was large once, and an arena for each thread: pages come in others than rows are made in.
-    Has to come before either is imported.
+    time, and nearly as many objects are there once dlt is imported. Arrow's own allocator and DuckDB's keep
+    freed memory for themselves: a fifth of the peak. The system's keeps what was large once, and an arena for
+    each thread: pages come in others than rows are made in. Has to come before either is imported.
     """
     gc.set_threshold(300_000, 20, 20)
     for name, value in _ALLOCATORS.items():

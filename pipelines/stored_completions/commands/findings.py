@@ -27,13 +27,10 @@ class Findings:
     destination: each table and how the checks went there."""
 
     whole: "Wholeness"
-    checks: "Sequence[CheckResult]" = ()
+    checks: "Sequence[CheckResult]"
     compared: "Sequence[Comparison]" = ()
     tables: "Sequence[Compared]" = ()
     checks_there: "Sequence[CheckResult]" = ()
-
-    def __post_init__(self) -> None:
-        self.checks = self.checks or [self.whole.check()]
 
     def show_checks(self, as_json: bool) -> None:
         """Says how each went, before the API is asked; JSON comes as a whole in the end."""

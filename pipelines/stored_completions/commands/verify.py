@@ -66,8 +66,9 @@ def verify(warehouse: Path, against_api: bool, as_json: bool, destination: str |
         raise UsageError(
             f"--{given[0].replace('_', '-')} says what to ask the API for: give --against-api too."
         )
-    found = Findings(verifying.wholeness(Files(warehouse.absolute())))
-    if found.whole.published:
+    whole = verifying.wholeness(Files(warehouse.absolute()))
+    found = Findings(whole, [whole.check()])
+    if whole.published:
         found.show_checks(as_json)
     else:
         with query.reading(warehouse) as connection:
