@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from stored_completions import store, undo, warehouse
+from stored_completions import schema, store, undo, warehouse
 from stored_completions.errors import WarehouseError
 from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
@@ -66,9 +66,10 @@ class Loading:
         """
         from stored_completions.source import loaded_round
 
-        source = loaded_round(key, round_, makes_tables=not self._has_tables)
+        source = loaded_round(key, round_)
         self._may_be_recovered = True
         with self.writing():
+            self._make_tables()
             undo.move_out(self.connection, *round_.replaced)
             try:
                 loaded = self._thread.submit(
@@ -79,10 +80,16 @@ class Loading:
             undo.forget(self.connection)
         self.last = loaded.loads_ids[-1] if loaded.loads_ids else self.last
         self._may_be_recovered = False
-        self._has_tables = True
         self._rounds += 1
         if self._rounds % _MANY_ROUNDS == 0:
             gc.collect(0)
+
+    def _make_tables(self) -> None:
+        """Makes the tables of a new warehouse: each that dlt has to make costs it a file and a job."""
+        if not self._has_tables:
+            with warehouse.transaction(self.connection):
+                schema.create_missing(self.connection)
+            self._has_tables = True
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

@@ -73,21 +73,18 @@ def stored_completions(
 
 
 @dlt.source(name=PIPELINE, section=PIPELINE, max_table_nesting=0)
-def loaded_round(key: str, round_: Round, *, makes_tables: bool) -> DltResource:
-    """One round that was read already, to be appended to a warehouse without these rows.
-
-    `makes_tables`: those that it has no rows of too, as on a new warehouse; each costs dlt a file and a job.
-    """
+def loaded_round(key: str, round_: Round) -> DltResource:
+    """One round that was read already, to be appended to a warehouse without these rows, which has all tables."""
 
     def read(_: Cursor) -> Iterator[Round]:
         yield round_
         give_back()
 
-    return _resource(key, read, "append", makes_tables)
+    return _resource(key, read, "append", makes_tables=False)
 
 
 def _resource(
-    key: str, read: Callable[[Cursor], Iterator[Round]], disposition: Any, makes_tables: bool
+    key: str, read: Callable[[Cursor], Iterator[Round]], disposition: Any, *, makes_tables: bool
 ) -> DltResource:
     @dlt.resource(name=RESOURCE)
     def completions() -> Iterator[Any]:
