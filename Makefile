@@ -65,6 +65,10 @@ bench-sql: $(VENV)/.dev  ## measure questions to the views on a large warehouse;
 reference: $(VENV)/.dev  ## renew sql/README.md and dbt's sources: every table and view, with answers on the demo account
 	@$(VENV)/bin/python -m reference
 
+.PHONY: prices
+prices: $(VENV)/.dev  ## renew the price set that comes with the package, after genai-prices or what is made of it changed
+	@$(VENV)/bin/python -m reference.prices
+
 .PHONY: lint
 lint: $(VENV)/.dev  ## check style, formatting and types
 	$(VENV)/bin/ruff check .

@@ -1,5 +1,7 @@
 """Price data as rows: the library's selection flattened, overrides on top, written when they changed."""
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import product
@@ -11,15 +13,18 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, TieredPrices
 
 from given import rows
+from reference.prices import text
 from stored_completions import __version__, models
 from stored_completions.errors import UsageError
 from stored_completions.prices import overrides as price_overrides
 from stored_completions.prices import sets as prices
+from stored_completions.prices import shipped
 from stored_completions.prices.overrides import Overrides, parsed
-from stored_completions.prices.sets import Explanation, PriceRow, PriceRule, PriceSet
+from stored_completions.prices.rows import PriceRow, PriceRule, PriceSet
+from stored_completions.prices.sets import Explanation
 
 OPENAI = next(provider for provider in providers if provider.id == "openai")
-BUILT_IN = prices.price_set()
+BUILT_IN = prices.flattened(price_overrides.NONE)
 LISTED = {
     "input": "input_mtok",
     "cached_input": "cache_read_mtok",
@@ -383,6 +388,29 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"# \xe9")
     with pytest.raises(UsageError, match="it is not UTF-8 text"):
         price_overrides.read(tmp_path / "latin.toml")
+
+
+def test_the_set_that_comes_with_the_package_is_the_one_made_here() -> None:
+    assert shipped.PATH.read_text(encoding="utf-8") == text(), "shipped.json is behind: run `make prices`"
+    assert shipped.read(prices.fingerprint()) == BUILT_IN == prices.price_set()
+
+
+def test_a_shipped_set_of_other_prices_or_code_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text(shipped.text("old", BUILT_IN), encoding="utf-8")
+    assert shipped.read("old", tmp_path / "old.json") == BUILT_IN
+    assert shipped.read(prices.fingerprint(), tmp_path / "old.json") is None
+    assert prices.fingerprint(own(MODEL + "rates = [{ input = 1, output = 2 }]")) != prices.fingerprint()
+
+
+def test_a_new_warehouse_gets_its_prices_without_the_library() -> None:
+    program = (
+        "import sys, duckdb\n"
+        "from stored_completions.prices import sets\n"
+        "assert sets.load(duckdb.connect())\n"
+        "print(sorted({'genai_prices', 'pydantic'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_prices_are_written_when_they_changed_and_every_set_is_noted() -> None:

@@ -15,7 +15,7 @@ from stored_completions.wording import counted
 
 if TYPE_CHECKING:
     from stored_completions.prices.overrides import Overrides
-    from stored_completions.prices.sets import PriceRow, PriceSet
+    from stored_completions.prices.rows import PriceRow, PriceSet
 
 
 @click.group(cls=Commands, short_help="The prices that costs are reckoned with.")

@@ -8,7 +8,7 @@ import duckdb
 
 from stored_completions import models
 from stored_completions.prices import sets as prices
-from stored_completions.prices.sets import PriceSet
+from stored_completions.prices.rows import PriceSet
 
 _TABLES = ("model_price_rules", "model_prices", "price_multipliers", "batch_rules")
 

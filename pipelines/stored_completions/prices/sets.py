@@ -8,9 +8,8 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -25,9 +24,12 @@ from stored_completions.models import create_reference_tables
 from stored_completions.prices import library as price_library
 from stored_completions.prices import lists as price_models
 from stored_completions.prices import overrides as price_overrides
+from stored_completions.prices import rows as price_rows
+from stored_completions.prices import shipped
 from stored_completions.prices.library import Rule, library, library_version
 from stored_completions.prices.lists import Backdated, Patched, PriceList, spans
 from stored_completions.prices.overrides import NONE, BatchRule, Entry, Multiplier, Overrides, built_in
+from stored_completions.prices.rows import PriceRow, PriceRule, PriceSet
 from stored_completions.tables import (
     BATCH_RULES,
     MODEL_PRICE_RULES,
@@ -48,59 +50,6 @@ TIER_OF_SERVICE = {
 
 _Row = TypeVar("_Row")
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(-|:|$)")
-
-
-@dataclass(frozen=True)
-class PriceRule:
-    """A row of `model_price_rules`."""
-
-    rule_no: int
-    kind: str
-    pattern: str
-    price_model_id: str
-    source: str
-
-
-@dataclass(frozen=True)
-class PriceRow:
-    """A row of `model_prices`: US dollars per token."""
-
-    price_no: int
-    price_model_id: str
-    tier: str
-    valid_from: date | None
-    valid_to: date | None
-    min_input_tokens: int | None
-    max_input_tokens: int | None
-    input: Decimal
-    cached_input: Decimal | None
-    cache_write: Decimal | None
-    audio_input: Decimal | None
-    output: Decimal
-    reasoning_output: Decimal | None
-    audio_output: Decimal | None
-    per_request: Decimal | None
-    price_basis: str
-    source: str
-
-    def holds(self, tier: str, at: date, input_tokens: int) -> bool:
-        return (
-            self.tier == tier
-            and (self.valid_from or date.min) <= at
-            and (self.valid_to is None or at < self.valid_to)
-            and (self.min_input_tokens is None or input_tokens > self.min_input_tokens)
-            and (self.max_input_tokens is None or input_tokens <= self.max_input_tokens)
-        )
-
-
-@dataclass(frozen=True)
-class PriceSet:
-    """Everything that costs are reckoned with."""
-
-    rules: tuple[PriceRule, ...]
-    prices: tuple[PriceRow, ...]
-    multipliers: tuple[Multiplier, ...] = ()
-    batch_rules: tuple[BatchRule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,23 +96,27 @@ def load(connection: duckdb.DuckDBPyConnection, overrides: Overrides = NONE) -> 
 
 def fingerprint(overrides: Overrides = NONE) -> str:
     """Changes with the price data, the overrides and the rules that make rows of them, and with nothing else."""
-    modules = (__file__, price_models.__file__, price_library.__file__, price_overrides.__file__)
-    parts: list[str | None] = [Path(module).read_text(encoding="utf-8") for module in modules]
+    modules = (price_models, price_library, price_overrides, price_rows)
+    parts: list[str | None] = [
+        Path(file).read_text(encoding="utf-8")
+        for file in (__file__, *(str(each.__file__) for each in modules))
+    ]
     parts += [price_overrides.BUILT_IN.read_text(encoding="utf-8"), library_version(), overrides.text]
     return sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def price_set(overrides: Overrides = NONE) -> PriceSet:
     """The rows of the whole price set; UsageError names an override that cannot be applied."""
-    return _without_overrides() if overrides == NONE else _flattened(overrides)
+    return _without_overrides() if overrides == NONE else flattened(overrides)
 
 
 @cache
 def _without_overrides() -> PriceSet:
-    return _flattened(NONE)
+    return shipped.read(fingerprint()) or flattened(NONE)
 
 
-def _flattened(overrides: Overrides) -> PriceSet:
+def flattened(overrides: Overrides) -> PriceSet:
+    """The same, made of genai-prices in any case."""
     rules, listed = library()
     corrections = _applied(built_in(), listed)
     models: dict[str, PriceList] = {id: Backdated(prices) for id, prices in listed.items()}
@@ -187,7 +140,8 @@ def write(connection: duckdb.DuckDBPyConnection, prices: PriceSet, *, temporary:
         (BATCH_RULES, prices.batch_rules),
     ):
         what = f"temp table {table.name}" if temporary else f"table chat.{table.name}"
-        loaded = pa.Table.from_pylist([asdict(row) for row in rows], schema=table.schema)
+        columns = {name: [getattr(row, name) for row in rows] for name in table.schema.names}
+        loaded = pa.table(columns, schema=table.schema)
         connection.register("loaded_prices", loaded)
         connection.execute(f"create or replace {what} as select * from loaded_prices")
         connection.unregister("loaded_prices")

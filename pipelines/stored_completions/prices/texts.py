@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from stored_completions.prices.lists import RATES
-from stored_completions.prices.sets import Explanation, PriceRow
+from stored_completions.prices.rows import PriceRow
+from stored_completions.prices.sets import Explanation
 
 _MILLION = 1_000_000
 _PER_TOKEN = tuple(name for name in RATES if name != "per_request")

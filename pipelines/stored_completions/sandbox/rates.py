@@ -5,7 +5,8 @@ from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 
-from stored_completions.prices.sets import PriceRow, explain, price_set
+from stored_completions.prices.rows import PriceRow
+from stored_completions.prices.sets import explain, price_set
 
 Amounts = dict[str, Decimal]
 """US dollars by what is charged: input, cached input, output, audio output, requests."""
