@@ -91,7 +91,7 @@ def stamp(rows: pa.Table, table: Table, load_id: str) -> pa.Table:
         for found, field in zip(stamped.schema, table.schema, strict=True)
     ]
     fields = [field.with_type(kind) for field, kind in zip(table.schema, types, strict=True)]
-    return stamped.cast(pa.schema(fields)).unify_dictionaries()
+    return stamped.cast(pa.schema(fields))
 
 
 def arrow(table: Table, rows: list[Row]) -> pa.Table:

@@ -13,17 +13,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dlt
+import pyarrow as pa
 from dlt.extract import DltResource
 
 from stored_completions.client import Client, Endpoint
 from stored_completions.content.policy import policy as kept
 from stored_completions.course import Course
 from stored_completions.cursor import Cursor
+from stored_completions.direct import Waiting
 from stored_completions.lean import give_back
 from stored_completions.reader import Filter, cursor_key, pages
 from stored_completions.rounds import Round
 from stored_completions.store import PIPELINE, RESOURCE
-from stored_completions.tables import TABLES
+from stored_completions.tables import TABLES, Table
 from stored_completions.walk import Pace
 
 _MERGE = {"disposition": "merge", "strategy": "delete-insert"}
@@ -69,23 +71,37 @@ def stored_completions(
                     round_ = new()
         yield round_
 
-    return _resource(key, read, _MERGE, makes_tables=True)
+    return _resource(key, read, _MERGE, lambda _, rows: rows.unify_dictionaries(), makes_tables=True)
 
 
 @dlt.source(name=PIPELINE, section=PIPELINE, max_table_nesting=0)
-def loaded_round(key: str, round_: Round) -> DltResource:
-    """One round that was read already, to be appended to a warehouse without these rows, which has all tables."""
+def loaded_round(key: str, round_: Round, waiting: Waiting) -> DltResource:
+    """One round that was read already, to be appended to a warehouse without these rows, which has all tables.
+
+    dlt is handed columns only: the rows are put into `waiting`, for its destination to insert (see `direct`).
+    """
 
     def read(_: Cursor) -> Iterator[Round]:
         yield round_
         give_back()
 
-    return _resource(key, read, "append", makes_tables=False)
+    def wait(table: Table, rows: pa.Table) -> pa.Table:
+        waiting[table.name] = rows
+        return table.schema.empty_table()
+
+    return _resource(key, read, "append", wait, makes_tables=False)
 
 
 def _resource(
-    key: str, read: Callable[[Cursor], Iterator[Round]], disposition: Any, *, makes_tables: bool
+    key: str,
+    read: Callable[[Cursor], Iterator[Round]],
+    disposition: Any,
+    handed: Callable[[Table, pa.Table], pa.Table],
+    *,
+    makes_tables: bool,
 ) -> DltResource:
+    """Rounds as dlt's resource; `handed` is what dlt gets of a table's rows."""
+
     @dlt.resource(name=RESOURCE)
     def completions() -> Iterator[Any]:
         state = dlt.current.resource_state()
@@ -93,7 +109,7 @@ def _resource(
         for round_ in read(Cursor.from_json(state.get(key, {}))):
             for table, rows in round_.tables(load_id):
                 if rows.num_rows or makes_tables:
-                    yield dlt.mark.with_table_name(rows, table.name)
+                    yield dlt.mark.with_table_name(handed(table, rows), table.name)
             if round_.cursor is not None:
                 state[key] = round_.cursor.as_json()
 
