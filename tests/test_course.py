@@ -309,7 +309,7 @@ def test_a_server_that_knows_one_order_only_is_read_in_that(
 def test_where_no_row_is_known_it_reads_oldest_first() -> None:
     course = Course(Cursor(), PACE, NOW)
     (down,) = course.lines
-    assert course.late_by(down, Listed("x", NOW)) == 0
+    assert course.late(down, [Listed("x", NOW)]) == {}
     course.page_too_heavy(down)
     assert down.request is not None
     assert down.request.limit == 2

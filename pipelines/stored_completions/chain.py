@@ -15,11 +15,10 @@ descends is the mirror image of one that ascends.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from stored_completions.errors import LimitTooLarge, NoProgress
-from stored_completions.order import is_falling, is_in_order, is_past, may_be_a_straggler
+from stored_completions.order import highest_so_far, is_falling, is_in_order, is_past, may_be_a_straggler
 from stored_completions.page_size import PageSize
 from stored_completions.trail import Mark, Trail
 
@@ -103,9 +102,10 @@ class Chain:
         """The last second that it has taken whole; None: it has not gone on yet."""
         return None if self._done is None else self._done * self._sign
 
-    def has_seen(self, key: str) -> bool:
-        """Whether it has taken this row of a second that it has not taken whole."""
-        return key in self._seen
+    def unseen(self, page: Sequence[Listed], fresh: list[int]) -> list[int]:
+        """Without those that it has taken itself, of a second that it has not taken whole."""
+        seen = self._seen
+        return [at for at in fresh if page[at].key not in seen] if seen else fresh
 
     @property
     def is_crossing(self) -> bool:
@@ -130,13 +130,15 @@ class Chain:
         assert self.request is not None
         self.repeats, self._will_repeat = self._will_repeat, False
         self._page_size.worked(self.request.limit)
-        places = self._places(page)
+        own = [self._place(row.created) for row in page]
+        places = self._places(own)
         if self._lost_its_place(page, places):
             self.cursor_gone()
             return []
-        fresh = [at for at, row in enumerate(page) if row.key not in self._seen]
+        seen = self._seen
+        fresh = [at for at, row in enumerate(page) if row.key not in seen]
         self._check_crossing(places, bool(fresh))
-        self._remember(page, places, horizon)
+        self._remember(page, own, highest_so_far(places), horizon)
         self._page_size.fit(size, len(page))
         is_full = len(page) >= self.request.limit
         if bound is not None and is_past(places, bound * self._sign):
@@ -198,14 +200,14 @@ class Chain:
         self._page_size.fall_back()
         self.request = self._ask(self._page_size.ceiling)
 
-    def _before_bound(self, fresh: list[int], places: list[int], bound: int) -> list[int]:
+    def _before_bound(self, fresh: list[int], places: Sequence[int], bound: int) -> list[int]:
         """Leaves out what another chain has taken; of a page out of order nobody knows, so that it repeats."""
         if not is_in_order(places):
             self.repeats = True
             return fresh
         return [at for at in fresh if places[at] < bound]
 
-    def _go_on(self, page: Sequence[Listed], places: list[int], is_full: bool) -> None:
+    def _go_on(self, page: Sequence[Listed], places: Sequence[int], is_full: bool) -> None:
         """Chooses the next page when there is more: past this second, or more of it."""
         may_double = is_full and self.request is not None and self.request.limit < self._page_size.ceiling
         if is_falling(places) and not (may_double and may_be_a_straggler(places)):
@@ -214,7 +216,7 @@ class Chain:
                 f"(order={self.order}), so nobody can say when a walk has seen everything. A proxy may be dropping "
                 f"query parameters."
             )
-        places = list(accumulate(places, max))
+        places = highest_so_far(places)
         over = self._last_over(page, places)
         if over and (self._anchor is None or over.created > self._anchor.created):
             self._advance(over)
@@ -224,10 +226,10 @@ class Chain:
         else:
             self._cross(page, places)
 
-    def _last_over(self, page: Sequence[Listed], places: list[int]) -> Mark | None:
+    def _last_over(self, page: Sequence[Listed], places: Sequence[int]) -> Mark | None:
         """The last row whose second is surely over: the last one before the page's last second."""
         for row, place in zip(reversed(page), reversed(places), strict=True):
-            if place < places[-1] and row.has_id and self._place(row) == place:
+            if place < places[-1] and row.has_id and self._place(row.created) == place:
                 return Mark(place, row.key)
         return None
 
@@ -239,7 +241,7 @@ class Chain:
             self._best = mark.created
             self._setbacks = 0
 
-    def _cross(self, page: Sequence[Listed], places: list[int]) -> None:
+    def _cross(self, page: Sequence[Listed], places: Sequence[int]) -> None:
         """No page can hold this second whole: goes on after its last row, once."""
         last = next((row for row in reversed(page) if row.has_id), None)
         if last is None:
@@ -250,7 +252,7 @@ class Chain:
         self._anchor = Mark(places[-1], last.key)
         self.request = self._ask()
 
-    def _check_crossing(self, places: list[int], has_fresh: bool) -> None:
+    def _check_crossing(self, places: Sequence[int], has_fresh: bool) -> None:
         """After a crossing: rows of the same second mean a server that counts rows, not seconds."""
         if self._crossed is None:
             return
@@ -264,7 +266,7 @@ class Chain:
             )
         self._crossed = None
 
-    def _lost_its_place(self, page: Sequence[Listed], places: list[int]) -> bool:
+    def _lost_its_place(self, page: Sequence[Listed], places: Sequence[int]) -> bool:
         """Whether the server silently started over, or sees nothing where rows are known to be.
 
         A page that begins too early but goes beyond the cursor's row without it has all there is to go on.
@@ -272,31 +274,37 @@ class Chain:
         if self._anchor is None:
             return False
         if places:
-            is_all_over = max(places) < self._anchor.created
-            has_the_cursor = any(row.key == self._anchor.id for row in page)
-            return places[0] < self._anchor.created and (is_all_over or has_the_cursor)
+            anchor = self._anchor
+            return places[0] < anchor.created and (
+                max(places) < anchor.created or any(row.key == anchor.id for row in page)
+            )
         return self._known is not None and self._anchor.created < self._known
 
-    def _places(self, page: Sequence[Listed]) -> list[int]:
-        """Each row's place; one without a usable `created`, or with 0, is taken to share its predecessor's."""
-        own = [self._place(row) for row in page]
+    def _places(self, own: Sequence[int | None]) -> Sequence[int]:
+        """Each row's place; one without is taken to share its predecessor's."""
         place = self._anchor.created if self._anchor else next((at for at in own if at is not None), 0)
         return [place := place if at is None else at for at in own]
 
-    def _place(self, row: Listed) -> int | None:
-        return None if row.created is None or row.created <= 0 else row.created * self._sign
+    def _place(self, created: int | None) -> int | None:
+        """That of a row's own `created`; None if it is not usable, or 0."""
+        return None if created is None or created <= 0 else created * self._sign
 
-    def _remember(self, page: Sequence[Listed], places: list[int], horizon: int | None) -> None:
+    def _remember(
+        self,
+        page: Sequence[Listed],
+        own: Sequence[int | None],
+        highest: Sequence[int],
+        horizon: int | None,
+    ) -> None:
         """Keeps ids against repeats, and marks to come back to: a row that stands out of order is none."""
-        highest_so_far = list(accumulate(places, max))
-        self._seen.update(zip((row.key for row in page), highest_so_far, strict=True))
+        self._seen.update(zip([row.key for row in page], highest, strict=True))
         marks = [
-            Mark(highest, row.key)
-            for row, highest in zip(page, highest_so_far, strict=True)
-            if row.has_id and self._place(row) == highest and (horizon is None or highest <= horizon)
+            (place, row.key)
+            for row, at, place in zip(page, own, highest, strict=True)
+            if at == place and row.has_id and (horizon is None or place <= horizon)
         ]
         if marks:
-            furthest = max(mark.created for mark in marks)
+            furthest = marks[-1][0]
             self._known = furthest if self._known is None else max(self._known, furthest)
             self.trail.add(marks, self._known if horizon is None else horizon)
 

@@ -11,12 +11,12 @@ do: one before the gaps in every run, and another whenever the last is a short l
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import accumulate
 
 from stored_completions.backfill import Backfill, End, Gap
 from stored_completions.chain import Listed, Request
 from stored_completions.cursor import Cursor, Settled
 from stored_completions.errors import LimitTooLarge, NoProgress, OrderRefused
+from stored_completions.order import highest_so_far
 from stored_completions.past import Past, Way
 from stored_completions.probes import Probe, Probes
 from stored_completions.trail import Mark, Trail
@@ -122,7 +122,7 @@ class Course:
         elif not line.stretch.is_closed:
             fresh = self._take_past(line, page, has_more, size)
         self._choose()
-        return [at for at in fresh if self._past.is_wanted(page[at])]
+        return self._past.wanted(page, fresh)
 
     def cursor_gone(self, line: Line) -> None:
         """The server does not know the row any more that a line went on after."""
@@ -141,9 +141,12 @@ class Course:
             raise refusal
         self.go_forward_only()
 
-    def late_by(self, line: Line, row: Listed) -> int:
-        """Seconds that a row that is new was stored behind the newest one known when a walk began; 0: it is not late."""
-        return line.late_by(row) if isinstance(line, Walk) else 0
+    def late(self, line: Line, rows: Iterable[Listed]) -> dict[str, int]:
+        """Those of rows that are new that were stored behind the newest one known when a walk began, and by how
+        many seconds."""
+        if not isinstance(line, Walk):
+            return {}
+        return {row.key: seconds for row in rows if (seconds := line.late_by(row))}
 
     def limit_refused(self, line: Line, refusal: LimitTooLarge) -> None:
         """A line's page was too large."""
@@ -266,15 +269,15 @@ def _whole(since: int | None) -> Backfill:
     return Backfill(since, (Gap(since, None, End(), End() if since is None else None),))
 
 
-def _marks(page: Sequence[Listed], *, is_rising: bool, is_whole: bool, horizon: int) -> list[Mark]:
+def _marks(page: Sequence[Listed], *, is_rising: bool, is_whole: bool, horizon: int) -> list[tuple[int, str]]:
     """The rows from which one can go upwards and miss nothing: those that stand in order.
 
     On the way down the page's last second does not tell yet whether its rows do.
     """
     rows: Iterable[Listed] = page if is_rising else reversed(page)
-    usable = [Mark(row.created, row.key) for row in rows if row.has_id and row.created and row.created > 0]
-    highest = accumulate((mark.created for mark in usable), max)
-    marks = [mark for mark, most in zip(usable, highest, strict=True) if mark.created == most <= horizon]
+    usable = [(at, row.key) for row in rows if row.has_id and (at := row.created) and at > 0]
+    highest = highest_so_far([at for at, _ in usable])
+    marks = [mark for mark, most in zip(usable, highest, strict=True) if mark[0] == most <= horizon]
     if is_rising or is_whole or not marks:
         return marks
-    return [mark for mark in marks if mark.created > marks[0].created]
+    return [mark for mark in marks if mark[0] > marks[0][0]]

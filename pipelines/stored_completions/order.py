@@ -1,7 +1,8 @@
 """What the places of a page's rows, their seconds in the direction of the chain, tell of the order of the list."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, islice
+from operator import le, sub
 
 
 def is_past(places: Sequence[int], bound: int) -> bool:
@@ -15,7 +16,12 @@ def is_past(places: Sequence[int], bound: int) -> bool:
 
 
 def is_in_order(places: Sequence[int]) -> bool:
-    return all(earlier <= later for earlier, later in pairwise(places))
+    return all(map(le, places, islice(places, 1, None)))
+
+
+def highest_so_far(places: Sequence[int]) -> Sequence[int]:
+    """Of each row, the highest place up to it."""
+    return places if is_in_order(places) else list(accumulate(places, max))
 
 
 def may_be_a_straggler(places: Sequence[int]) -> bool:
@@ -23,8 +29,8 @@ def may_be_a_straggler(places: Sequence[int]) -> bool:
 
     A list that goes the wrong way never rises.
     """
-    falls = sum(later < earlier for earlier, later in pairwise(places))
-    return falls == 1 or any(later > earlier for earlier, later in pairwise(places))
+    steps = _steps(places)
+    return sum(step < 0 for step in steps) == 1 or any(step > 0 for step in steps)
 
 
 def is_falling(places: Sequence[int]) -> bool:
@@ -32,5 +38,11 @@ def is_falling(places: Sequence[int]) -> bool:
 
     Rows here and there out of order are another matter: a server that lists in the order of storing has them.
     """
-    steps = [later - earlier for earlier, later in pairwise(places)]
+    if is_in_order(places):
+        return False
+    steps = _steps(places)
     return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
+
+
+def _steps(places: Sequence[int]) -> list[int]:
+    return list(map(sub, islice(places, 1, None), places))

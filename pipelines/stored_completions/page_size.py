@@ -52,7 +52,7 @@ class PageSize:
 
     def fit_seconds(self, places: Sequence[int]) -> None:
         """Asks for larger pages where a second fills much of one, since it is read again by the next."""
-        repeated = sum(place == places[-1] for place in places)
+        repeated = places.count(places[-1])
         is_much = repeated > 1 and repeated * _MOST_REPEATED > len(places)
         if is_much and len(places) == self.rows == self._largest:
             self.rows = self._largest = self.doubled(self._largest)

@@ -58,9 +58,12 @@ class Past:
             (each.first, each.last, [way.chain.anchor for way in each.ways()]) for each in self._stretches
         ]
 
-    def is_wanted(self, row: Listed) -> bool:
-        """Whether it is not from before what is wanted."""
-        return self._since is None or row.created is None or row.created >= self._since
+    def wanted(self, page: Sequence[Listed], fresh: list[int]) -> list[int]:
+        """Without the rows from before what is wanted."""
+        since = self._since
+        if since is None:
+            return fresh
+        return [at for at in fresh if (created := page[at].created) is None or created >= since]
 
     def ways(self) -> "list[Way]":
         """The chains at work, the most wanted first: from the newest down, from the oldest up, then the others."""
@@ -94,8 +97,10 @@ class Past:
         stretch.shrink()
         if stretch.is_closed:
             self._close(way)
-        others = [each.chain for each in stretch.ways() if each is not way]
-        return [at for at in fresh if not any(chain.has_seen(page[at].key) for chain in others)]
+        for other in stretch.ways():
+            if other is not way:
+                fresh = other.chain.unseen(page, fresh)
+        return fresh
 
     def cursor_gone(self, way: "Way") -> None:
         """A chain's row has vanished: it steps back; one that cannot leaves its gap to the chain above."""

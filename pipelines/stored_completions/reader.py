@@ -160,7 +160,7 @@ def _take(course: Course, line: Line, answer: Answer[Page], hashed: Hashed | Non
     return Taken(
         items=items,
         nameless=[listed[at][1] for at in fresh if listed[at][0] is None],
-        late={seen[at].key: late for at in fresh if (late := course.late_by(line, seen[at]))},
+        late=course.late(line, [seen[at] for at in fresh]),
         listed=len(listed),
         size=answer.size,
         cursor=course.cursor,

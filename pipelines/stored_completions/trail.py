@@ -1,6 +1,7 @@
 """Rows as places to come back to: few however long the account is, and denser towards where one stands."""
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import NamedTuple
 
 _SPACING_SECONDS = 15
@@ -25,12 +26,13 @@ class Trail:
         self._share = share
         self.kept = kept
 
-    def add(self, marks: list[Mark], now: int) -> None:
+    def add(self, marks: Iterable[tuple[int, str]], now: int) -> None:
         """Adds marks of one page, and thins the whole."""
-        merged = {mark.created: mark for mark in (*self._marks, *marks)}
-        self._marks = [merged[created] for created in sorted(merged)]
-        kept = {mark.created for second in self.kept if (mark := self.before(second))}
-        self._marks = _thinned(self._marks, now, self._share, kept)
+        ids = dict(self._marks)
+        ids.update(marks)
+        seconds = sorted(ids)
+        wanted = {seconds[at - 1] for second in self.kept if (at := bisect_left(seconds, second))}
+        self._marks = [Mark(second, ids[second]) for second in _thinned(seconds, now, self._share, wanted)]
 
     def drop(self, id_: str) -> None:
         """Forgets a row that the server no longer knows."""
@@ -45,14 +47,13 @@ class Trail:
         return tuple(self._marks)
 
 
-def _thinned(marks: list[Mark], now: int, share: float, wanted: set[int]) -> list[Mark]:
-    """The first and the newest three marks, those of wanted seconds, and between them as many as their age allows."""
-    kept = marks[: -_NEWEST_KEPT - 1 : -1]
-    for mark in reversed(marks[:-_NEWEST_KEPT]):
-        created = mark.created
-        gap = kept[-1].created - created
-        if (gap >= _SPACING_SECONDS and gap >= (now - created) * share) or created in wanted:
-            kept.append(mark)
-    if marks and kept[-1] != marks[0]:
-        kept.append(marks[0])
+def _thinned(seconds: list[int], now: int, share: float, wanted: set[int]) -> list[int]:
+    """The first and the newest three, the wanted ones, and between them as many as their age allows."""
+    kept = seconds[: -_NEWEST_KEPT - 1 : -1]
+    for second in reversed(seconds[:-_NEWEST_KEPT]):
+        gap = kept[-1] - second
+        if (gap >= _SPACING_SECONDS and gap >= (now - second) * share) or second in wanted:
+            kept.append(second)
+    if seconds and kept[-1] != seconds[0]:
+        kept.append(seconds[0])
     return kept[::-1]
