@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 import duckdb
@@ -34,6 +35,13 @@ def test_an_answer_is_found_in_later_requests(text: str) -> None:
     assert HASHES.answer(text, *SILENT) == sent_again(text) == sent_again(text, refusal=None, annotations=[])
     assert HASHES.answer(text, *SILENT) != sent_again(text + " ")
     assert HASHES.answer(text, *SILENT) != HASHES.answer(None, text, *SILENT[1:])
+
+
+@given(st.text(min_size=1))
+def test_an_answer_that_is_a_text_is_hashed_like_any_other(text: str) -> None:
+    written = json.dumps(["answer", [text, "", [], ["", ""], ""]]).encode()
+    hashed = blake2b(written, key=b"k" * 32, digest_size=16).hexdigest()
+    assert HASHES.texts([text, None, ""]) == [hashed, None, None]
 
 
 def test_an_answer_of_calls_is_found_by_what_it_calls() -> None:

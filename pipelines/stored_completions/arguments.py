@@ -6,10 +6,11 @@ the tool was not among those offered, its schema is broken, or it is beyond thes
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stored_completions.pages import is_strict
 
@@ -30,46 +31,43 @@ Verdict = tuple[bool | None, str | None]
 def judged(completions: pa.Table, choices: pa.Table, tool_calls: pa.Table) -> tuple[pa.Table, pa.Table]:
     """`choices` and `tool_calls` with their columns …_fit and …_problem filled in."""
     schemas = _Schemas(completions)
+    is_custom = pc.fill_null(pc.equal(tool_calls["type"], "custom"), False)
+    is_called = pc.or_(_says(choices["function_call_name"]), _says(choices["function_call_arguments"]))
     return (
-        _filled(choices, "function_call", _function_calls(choices), schemas),
-        _filled(tool_calls, "arguments", _tool_calls(tool_calls), schemas),
+        _filled(choices, "function_call_", "function_call", is_called, schemas),
+        _filled(tool_calls, "", "arguments", pc.invert(is_custom), schemas),
     )
 
 
-def _tool_calls(calls: pa.Table) -> Iterator[Sequence[Any]]:
-    """Completion, tool and arguments of each call; no arguments where there is nothing to judge."""
-    for completion_id, kind, name, arguments in _values(calls, "completion_id", "type", "name", "arguments"):
-        yield completion_id, name, None if kind == "custom" else arguments
+def _says(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.greater(pc.binary_length(column), 0), False)
 
 
-def _function_calls(choices: pa.Table) -> Iterator[Sequence[Any]]:
-    names = ("completion_id", "function_call_name", "function_call_arguments")
-    for completion_id, name, arguments in _values(choices, *names):
-        yield completion_id, name, arguments if name or arguments else None
-
-
-def _values(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
-    return zip(*(table[name].to_pylist() for name in names), strict=True)
-
-
-def _filled(table: pa.Table, prefix: str, calls: Iterable[Sequence[Any]], schemas: "_Schemas") -> pa.Table:
-    verdicts = [
-        (None, None) if arguments is None else schemas.verdict(completion_id, name, arguments)
-        for completion_id, name, arguments in calls
-    ]
+def _filled(
+    table: pa.Table, named: str, prefix: str, may_be_judged: pa.ChunkedArray, schemas: "_Schemas"
+) -> pa.Table:
+    """`table` with the verdicts on those of its calls that may be judged, as far as they have arguments."""
+    is_judged = pc.and_(may_be_judged, pc.is_valid(table[f"{named}arguments"]))
+    calls = table.select(["completion_id", f"{named}name", f"{named}arguments"]).filter(is_judged)
+    verdicts = [schemas.verdict(*call) for call in _rows(calls)]
     for at, (suffix, kind) in enumerate((("fit", pa.bool_()), ("problem", pa.string()))):
         place = table.schema.get_field_index(f"{prefix}_{suffix}")
-        column = pa.array([verdict[at] for verdict in verdicts], kind)
+        found = pa.array([verdict[at] for verdict in verdicts], kind)
+        column = pc.replace_with_mask(pa.nulls(len(table), kind), is_judged.combine_chunks(), found)
         table = table.set_column(place, table.schema.field(place), column)
     return table
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
 
 
 class _Schemas:
     """The tools that each completion was offered; those of equal text are read and compiled once."""
 
     def __init__(self, completions: pa.Table) -> None:
-        pairs = _values(completions, "completion_id", "tools")
-        self._tools = {completion_id: tools for completion_id, tools in pairs if tools}
+        offers = completions.select(["completion_id", "tools"])
+        self._tools = dict(_rows(offers.filter(_says(offers["tools"]))))
         self._compiled: dict[str, dict[str, _Schema | None]] = {}
 
     def verdict(self, completion_id: str, name: str | None, arguments: str) -> Verdict:

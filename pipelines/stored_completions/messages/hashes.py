@@ -8,10 +8,10 @@ time. A history is hashed message by message, so that whoever continues it has i
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stored_completions.pages import Fields, loads
 from stored_completions.tables import CHOICES, TOOL_CALLS, Table
@@ -22,9 +22,12 @@ INSTRUCTING = ("system", "developer")
 Call = tuple[Any, Any, Any]
 
 _PARTS = ("content", "refusal", "function_call_name", "function_call_arguments", "audio_id")
+_ANSWER = ("completion_id", "choice_index", *_PARTS)
+_CALL = ("completion_id", "choice_index", "type", "name", "arguments")
 _NOTHING = ["", "", [], ["", ""], ""]
 _REST = ', "", [], ["", ""], ""]]'  # of an answer that is a text and nothing else, after its text
 _quoted = json.encoder.encode_basestring_ascii
+_encoded = json.JSONEncoder(sort_keys=True).encode
 
 
 class Hashes:
@@ -38,7 +41,7 @@ class Hashes:
     ) -> str | None:
         """That of an answer; None if it says nothing. `calls` are (type, name, arguments)."""
         if isinstance(content, str) and not (refusal or calls or any(function_call) or audio_id):
-            return self._made(f'["answer", [{_quoted(content)}{_REST}') if content else None
+            return self.texts([content])[0]
         said = [
             content or "",
             refusal or "",
@@ -47,6 +50,19 @@ class Hashes:
             audio_id or "",
         ]
         return None if said == _NOTHING else self._digest("answer", said)
+
+    def texts(self, contents: Iterable[str | None]) -> list[str | None]:
+        """Those of answers that are a text each, and nothing else."""
+        keyed, quoted = self._keyed.copy, _quoted
+        found: list[str | None] = []
+        for content in contents:
+            if not content:
+                found.append(None)
+                continue
+            made = keyed()
+            made.update(f'["answer", [{quoted(content)}{_REST}'.encode())
+            found.append(made.hexdigest())
+        return found
 
     def message(self, message: Fields) -> str | None:
         """That of a message as it was listed; None for an assistant's that says nothing."""
@@ -69,7 +85,7 @@ class Hashes:
         return self._digest("instructions", said) if said else None
 
     def _digest(self, kind: str, value: Any) -> str:
-        return self._made(json.dumps([kind, value], sort_keys=True))
+        return self._made(_encoded([kind, value]))
 
     def _made(self, text: str) -> str:
         made = self._keyed.copy()
@@ -92,28 +108,25 @@ def with_answers(
 
 
 def _hashed(choices: pa.Table, tool_calls: pa.Table, hashes: Hashes) -> pa.Table:
-    """Most answers are a text: what stands in no row of the other columns costs next to nothing."""
+    """Most answers are a text: all are taken for one, and then those that are more are hashed again."""
+    found = hashes.texts(choices["content"].to_pylist())
     calls: dict[tuple[str, int], list[Call]] = {}
-    names = ("completion_id", "choice_index", "type", "name", "arguments")
-    for completion_id, choice_index, *call in _rows(tool_calls, names):
+    for completion_id, choice_index, *call in _rows(tool_calls, _CALL):
         calls.setdefault((completion_id, choice_index), []).append((call[0], call[1], call[2]))
-    keys = _rows(choices, ("completion_id", "choice_index")) if calls else repeat(("", 0), len(choices))
-    found = [
-        hashes.answer(content, refusal, calls.get(key, ()), (name, arguments), audio_id)
-        for key, (content, refusal, name, arguments, audio_id) in zip(
-            keys, _rows(choices, _PARTS), strict=True
-        )
-    ]
-    at = choices.schema.get_field_index("answer_hash")
-    return choices.set_column(at, choices.schema.field(at), pa.array(found, pa.string()))
+    is_more = pc.is_in(choices["completion_id"], value_set=tool_calls["completion_id"].combine_chunks())
+    for name in _PARTS[1:]:
+        is_more = pc.or_(is_more, pc.is_valid(choices[name]))
+    more = choices.select(_ANSWER).filter(is_more)
+    for at, answer in zip(pc.indices_nonzero(is_more).to_pylist(), _rows(more, _ANSWER), strict=True):
+        completion_id, choice_index, content, refusal, name, arguments, audio_id = answer
+        called = calls.get((completion_id, choice_index), ())
+        found[at] = hashes.answer(content, refusal, called, (name, arguments), audio_id)
+    place = choices.schema.get_field_index("answer_hash")
+    return choices.set_column(place, choices.schema.field(place), pa.array(found, pa.string()))
 
 
 def _rows(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    return zip(*(_values(table.column(name)) for name in names), strict=True)
-
-
-def _values(column: pa.ChunkedArray) -> Iterable[Any]:
-    return repeat(None, len(column)) if column.null_count == len(column) else column.to_pylist()
+    return zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
 def _answered(values: dict[str, Any], content: Any) -> tuple[Any, Any, list[Call], list[Any], Any]:
