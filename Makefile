@@ -69,6 +69,10 @@ reference: $(VENV)/.dev  ## renew sql/README.md and dbt's sources: every table a
 prices: $(VENV)/.dev  ## renew the price set that comes with the package, after genai-prices or what is made of it changed
 	@$(VENV)/bin/python -m reference.prices
 
+.PHONY: blank
+blank: $(VENV)/.dev  ## renew the empty warehouse that comes with the package, after tables or views changed
+	@$(VENV)/bin/python -m reference.blank
+
 .PHONY: lint
 lint: $(VENV)/.dev  ## check style, formatting and types
 	$(VENV)/bin/ruff check .

@@ -14,7 +14,7 @@ from genai_prices.types import ModelInfo, TieredPrices
 
 from given import rows
 from reference.prices import text
-from stored_completions import __version__, models
+from stored_completions import __version__, blank, models
 from stored_completions.errors import UsageError
 from stored_completions.prices import overrides as price_overrides
 from stored_completions.prices import sets as prices
@@ -446,6 +446,19 @@ def test_prices_are_written_when_they_changed_and_every_set_is_noted() -> None:
     assert [row["fingerprint"] for row in marks] == [
         prices.fingerprint(given) for given in (price_overrides.NONE, mine, price_overrides.NONE)
     ]
+
+
+def test_prices_that_are_replaced_leave_the_descriptions_of_their_tables(tmp_path: Path) -> None:
+    connection = duckdb.connect()
+    blank.fill(connection, tmp_path)
+    described = (
+        "select table_name, column_name, comment from duckdb_columns() where comment is not null order by all"
+    )
+    before = rows(connection, described)
+    assert "model_prices" in {row["table_name"] for row in before}
+    assert prices.load(connection)
+    assert prices.load(connection, own(MODEL + "rates = [{ input = 1, output = 2 }]"))
+    assert rows(connection, described) == before
 
 
 def test_overrides_that_cannot_be_applied_leave_the_prices_as_they_were() -> None:

@@ -4,7 +4,7 @@ They are renewed before a copy is published, and a newer program, newer prices o
 to publish, also when no completion is new.
 """
 
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -25,19 +25,19 @@ def refresh(
 
 
 def refresh_ours(connection: duckdb.DuckDBPyConnection, overrides: Overrides, views: Path | None) -> None:
-    """Writes prices, views and descriptions of all but the user's views, if they are not this program's already.
+    """Writes prices, views and descriptions of all but the user's views, those that are not this program's already.
 
-    In one transaction, or each of some two hundred comments would be synced to the disk.
+    Views and descriptions in one transaction, or each of some six hundred comments would be synced to the disk.
     """
-    if not are_outdated(connection, overrides, views):
+    held, wanted = _held(connection), _wanted(overrides, views)
+    if held == wanted:
         return
     prices.load(connection, overrides)
     connection.execute("begin")
-    connection.execute(_TABLE)
-    models.create_views(connection)
-    models.comment_tables(connection)
-    connection.execute("delete from chat.definitions")
-    connection.execute("insert into chat.definitions values (?)", [_fingerprint(overrides, views)])
+    if models.fingerprint() not in held:
+        models.create_views(connection)
+        models.comment_tables(connection)
+    note(connection, wanted)
     connection.execute("commit")
 
 
@@ -45,13 +45,23 @@ def are_outdated(
     connection: duckdb.DuckDBPyConnection, overrides: Overrides = NONE, views: Path | None = None
 ) -> bool:
     """Whether the warehouse was last published by another version, or with other prices or views."""
+    return _held(connection) != _wanted(overrides, views)
+
+
+def note(connection: duckdb.DuckDBPyConnection, fingerprints: Iterable[str]) -> None:
+    """Notes of what the warehouse's definitions are."""
+    connection.execute(_TABLE)
+    connection.execute("delete from chat.definitions")
+    connection.execute("insert into chat.definitions select unnest(?::varchar[])", [sorted(fingerprints)])
+
+
+def _held(connection: duckdb.DuckDBPyConnection) -> set[str]:
     try:
-        row = connection.execute("select fingerprint from chat.definitions").fetchone()
+        return {row[0] for row in connection.execute("select fingerprint from chat.definitions").fetchall()}
     except duckdb.CatalogException:
-        return True
-    return row is None or row[0] != _fingerprint(overrides, views)
+        return set()
 
 
-def _fingerprint(overrides: Overrides, views: Path | None) -> str:
+def _wanted(overrides: Overrides, views: Path | None) -> set[str]:
     parts = (models.fingerprint(), prices.fingerprint(overrides), custom.fingerprint(views))
-    return sha256("".join(parts).encode()).hexdigest()
+    return {part for part in parts if part}

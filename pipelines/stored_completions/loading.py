@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from stored_completions import schema, store, undo, warehouse
+from stored_completions import blank, store, undo, warehouse
 from stored_completions.errors import WarehouseError
 from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
@@ -52,12 +52,12 @@ class Loading:
         self._files = files
         self.connection = warehouse.connect(files.working, read_only=False)
         self._limit(_MEMORY)
+        blank.fill(self.connection, files.dlt)
         store.create_own_tables(self.connection)
         self._waiting: dict[str, pa.Table] = {}
         self._pipeline = _pipeline(self.connection, files, self._waiting)
         self._thread = ThreadPoolExecutor(1, "load")
         self._may_be_recovered = False
-        self._has_tables = not store.Store(self.connection).is_empty
         self._rounds = 0
         self.last: str | None = None
 
@@ -71,7 +71,6 @@ class Loading:
         source = loaded_round(key, round_, self._waiting)
         self._may_be_recovered = True
         with self.writing():
-            self._make_tables()
             undo.move_out(self.connection, *round_.replaced)
             try:
                 loaded = self._thread.submit(
@@ -85,13 +84,6 @@ class Loading:
         self._rounds += 1
         if self._rounds % _MANY_ROUNDS == 0:
             gc.collect(0)
-
-    def _make_tables(self) -> None:
-        """Makes the tables of a new warehouse: each that dlt has to make costs it a file and a job."""
-        if not self._has_tables:
-            with warehouse.transaction(self.connection):
-                schema.create_missing(self.connection)
-            self._has_tables = True
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

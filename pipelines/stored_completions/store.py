@@ -59,13 +59,11 @@ _SEARCHES = 3  # of all ids, which together cost as much as to read and sort the
 
 
 class Store:
-    """Reads of the working file; on a new warehouse, where there is none yet, everything is empty."""
+    """Reads of the working file; on a new warehouse, where no load has ended yet, everything is empty."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection | None) -> None:
         self.connection = connection
-        self.is_empty = connection is None or not self._rows(
-            "select 1 from duckdb_tables() where schema_name = 'chat' and table_name = 'completions'"
-        )
+        self.is_empty = not self._rows("select 1 from chat._dlt_loads where status = 0 limit 1")
         self._hashes: Sequence[int] | None = None
         self._searches = 0
         self._has_purges: bool | None = None

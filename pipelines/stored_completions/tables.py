@@ -566,10 +566,10 @@ schema_version  bigint     version of the program's own tables
 
 DEFINITIONS = _own_table(
     "definitions",
-    "Which program and which prices the views and costs are of; one row.",
+    "What views and costs are of: a row for the program's SQL, one for prices, and one for your own views, if any.",
     "fingerprint",
     """
-fingerprint  text  changes with the program's SQL and with prices
+fingerprint  text  changes with that part, and with nothing else
 """,
 )
 

@@ -139,11 +139,14 @@ def write(connection: duckdb.DuckDBPyConnection, prices: PriceSet, *, temporary:
         (PRICE_MULTIPLIERS, prices.multipliers),
         (BATCH_RULES, prices.batch_rules),
     ):
-        what = f"temp table {table.name}" if temporary else f"table chat.{table.name}"
         columns = {name: [getattr(row, name) for row in rows] for name in table.schema.names}
         loaded = pa.table(columns, schema=table.schema)
         connection.register("loaded_prices", loaded)
-        connection.execute(f"create or replace {what} as select * from loaded_prices")
+        if temporary:
+            connection.execute(f"create or replace temp table {table.name} as select * from loaded_prices")
+        else:
+            connection.execute(f"delete from chat.{table.name}")
+            connection.execute(f"insert into chat.{table.name} by name select * from loaded_prices")
         connection.unregister("loaded_prices")
 
 
