@@ -1,7 +1,6 @@
 """What a sync must know of a listed object before it looks inside: its id, its time and its hash."""
 
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -79,7 +78,7 @@ def row_hash(members: Members, key: bytes = b"") -> str:
     pairs = cut(bytes(metadata))
     if pairs:
         members = {**members, "metadata": Raw(_encoded(pairs))}
-    return blake2b(_encoded(members), digest_size=16, key=key).hexdigest()
+    return shape.hashed(_encoded(members), key)
 
 
 def _encoded(members: Members) -> bytes:

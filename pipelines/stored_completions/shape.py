@@ -4,7 +4,8 @@ Whatever is not exactly as declared here (a field that nobody knows, a value tha
 audio, citations of another kind) makes it refuse the whole object.
 """
 
-from hashlib import blake2b
+import hmac
+from hashlib import sha256
 from typing import Annotated, Literal
 
 import msgspec
@@ -147,9 +148,15 @@ def row_hash(found: Usual) -> str:
     """Of all that was sent, the order of fields and of metadata aside, and whether null was sent or nothing."""
     sent, as_sent = found.sent, found.sent.metadata
     sent.metadata = Raw(_encoder.encode(found.pairs))
-    made = blake2b(_encoder.encode(sent), digest_size=16).hexdigest()
+    made = hashed(_encoder.encode(sent))
     sent.metadata = as_sent
     return made
+
+
+def hashed(text: bytes, key: bytes = b"") -> str:
+    """128 bits of SHA-256, which processors have instructions for; with a key, of an HMAC."""
+    digest = hmac.digest(key, text, "sha256") if key else sha256(text).digest()
+    return digest[:16].hex()
 
 
 def _is_usual(call: ToolCall) -> bool:
