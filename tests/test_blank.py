@@ -66,6 +66,7 @@ def test_one_of_other_sql_is_brought_up_to_date(tmp_path: Path) -> None:
         definitions.note(connection, ["of another version"])
         connection.execute("create or replace view marts.threads as select 1 as other")
         connection.execute("comment on table chat.completions is null")
+        connection.execute("alter table reports.turns alter completion_id type blob")
         definitions.refresh(connection)
         assert not definitions.are_outdated(connection)
     with closing(duckdb.connect(tmp_path / "w.duckdb", read_only=True)) as connection:

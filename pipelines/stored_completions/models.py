@@ -105,7 +105,9 @@ def create_views(connection: DuckDBPyConnection) -> None:
     connection.execute("create schema if not exists reports")
     for model in in_order([*models("marts"), *models("reports")]):
         if model.layer == "reports":
-            if not is_kept(connection, model):
+            if not is_kept(connection, model) or _types(connection, f"from {model.relation}") != _types(
+                connection, model.sql
+            ):
                 create_kept(connection, model)
         else:
             connection.execute(f"create or replace view {model.relation} as\n{model.sql}")
@@ -261,5 +263,8 @@ def count(connection: DuckDBPyConnection, sql: str) -> int:
 
 def column_names(connection: DuckDBPyConnection, sql: str) -> list[str]:
     """Names of what a query returns, in order."""
-    described = connection.execute(f"describe (\n{sql}\n)").fetchall()
-    return [str(row[0]) for row in described]
+    return [name for name, _ in _types(connection, sql)]
+
+
+def _types(connection: DuckDBPyConnection, sql: str) -> list[tuple[str, str]]:
+    return [(row[0], row[1]) for row in connection.execute(f"describe (\n{sql}\n)").fetchall()]

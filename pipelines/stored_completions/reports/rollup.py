@@ -91,17 +91,11 @@ def _differing(model: Model) -> str:
 def _create(connection: duckdb.DuckDBPyConnection, kept: Sequence[Model]) -> None:
     connection.execute("create schema if not exists reports")
     for model in kept:
-        if not models.is_kept(connection, model) or (
-            _types(connection, f"from {model.relation}") != _types(connection, model.sql)
-        ):
+        if not models.is_kept(connection, model):
             models.create_kept(connection, model)
             models.describe(connection, model, model.columns)
     for marks in (_DAYS, turns.MARKS):
         marks.create(connection)
-
-
-def _types(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]]:
-    return [(row[0], row[1]) for row in connection.execute(f"describe ({sql}\n)").fetchall()]
 
 
 def _basis(connection: duckdb.DuckDBPyConnection, kept: Sequence[Model]) -> str:
