@@ -32,7 +32,7 @@ _SCHEMA = pa.schema([(kind, pa.list_(_TOKEN)) for kind in KINDS])
 _EXACT = float(2**53)
 
 _BATCH = (
-    2_000_000  # bytes of slices that are read at once: more need much memory for a while, and no less time
+    3_000_000  # bytes of slices that are read at once: more need much memory for a while, and no less time
 )
 
 
