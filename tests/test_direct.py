@@ -62,3 +62,14 @@ def test_rows_that_do_not_fit_fail_the_run_and_mark_nothing_as_loaded(
         loaded(connection, tmp_path / "dlt", waiting)
     assert connection.sql("from chat.numbers").fetchall() == []
     assert connection.sql("from chat._dlt_loads").fetchall() == []
+
+
+def test_all_rows_that_wait_are_inserted_by_the_first_job(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    connection.execute("create schema chat; create table chat.words (word varchar)")
+    waiting = {"numbers": ROWS, "words": ROWS.select(["word"])}
+    loaded(connection, tmp_path / "dlt", waiting)
+    counted = "select (select count(*) from chat.numbers), (select count(*) from chat.words)"
+    assert connection.sql(counted).fetchall() == [(3, 3)]
+    assert waiting == {}

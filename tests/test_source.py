@@ -11,9 +11,11 @@ import duckdb
 import pytest
 
 from rebuild import normal, rebuild
+from stored_completions.config import settings
 from stored_completions.sandbox import Account, Sandbox
 from stored_completions.source import stored_completions
-from stored_completions.tables import BY_NAME
+from stored_completions.sync import sync
+from stored_completions.tables import BY_NAME, TABLES
 from synced import NOW, environment, serving
 from test_sync import completion, recent
 
@@ -105,3 +107,22 @@ def test_many_rows_come_in_several_batches_of_one_package(tmp_path: Path, pipeli
         info = pipeline.run(stored_completions("sk-sandbox", sandbox.base_url), loader_file_format="parquet")
         assert len(info.loads_ids) == 1
         assert len(read(tmp_path / "plain.duckdb")["completions"]) == 90
+
+
+def test_dlt_finds_every_table_in_what_sync_wrote_also_those_without_a_row(tmp_path: Path) -> None:
+    with Sandbox(Account.generate(1, logprob_share=0)) as sandbox:
+        sync(
+            settings({"api_key": "sk-test", "base_url": sandbox.base_url}, {}, tmp_path),
+            tmp_path / "w.duckdb",
+        )
+    reading = dlt.pipeline(
+        "reading",
+        pipelines_dir=str(tmp_path / "reading"),
+        destination=dlt.destinations.duckdb(f"duckdb:///{tmp_path / 'w.duckdb'}?access_mode=read_only"),
+        dataset_name="chat",
+    )
+    reading.sync_destination()
+    dataset = reading.dataset()
+    counts = {table.name: len(dataset(f"select * from {table.name}").fetchall()) for table in TABLES}
+    assert counts["completions"] == 1
+    assert min(counts.values()) == 0

@@ -1,7 +1,7 @@
 """dlt's DuckDB destination, to which rows come straight from Arrow: nothing is written to be read again.
 
-dlt goes on as ever, with a package of a file and a job for each table, its schema, its state and its mark in
-`_dlt_loads`. But such a file has the columns alone, and its job inserts the rows that wait in memory.
+dlt goes on as ever, with a package of a file and a job, its schema, its state and its mark in `_dlt_loads`. But the
+file has the columns of one table alone, and its job inserts the rows of all tables, which wait in memory.
 
 Nothing is left to look up either. dlt asks for its destination's configuration a hundred times a round, and each time
 looks for every field of it, and of the credentials, by ten names in the environment and in files: a third of what a
@@ -25,7 +25,7 @@ Waiting = dict[str, pa.Table]
 
 
 def destination(connection: duckdb.DuckDBPyConnection, waiting: Waiting) -> Any:
-    """A destination for dlt: the open database, into which the rows in `waiting` go once their table's turn has come."""
+    """A destination for dlt: the open database, into which the rows in `waiting` go, of whatever table a package brings."""
     return _Direct(connection, waiting)
 
 
@@ -66,21 +66,22 @@ class _Client(DuckDbClient):
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
         """dlt's own job for dlt's own tables."""
-        if table["name"] in self.waiting:
-            return _Job(file_path)
-        return super().create_load_job(table, file_path, load_id, restore)
+        if table["name"] in self.schema.dlt_table_names():
+            return super().create_load_job(table, file_path, load_id, restore)
+        return _Job(file_path)
 
 
 class _Job(RunnableLoadJob, HasFollowupJobs):
-    """Inserts the rows of one table, in a transaction of its own, as dlt's job does that reads a file."""
+    """Inserts the rows of each table, in a transaction of its own, as dlt's jobs do that read a file each."""
 
     _job_client: _Client
 
     def run(self) -> None:
-        client, name = self._job_client, self.load_table_name
-        table = client.sql_client.make_qualified_table_name(name)
+        client = self._job_client
         connection = client.sql_client.native_connection
-        connection.register("rows", client.waiting[name])
-        client.sql_client.execute_sql(f"insert into {table} by name select * from rows")
-        connection.unregister("rows")
-        del client.waiting[name]
+        for name in list(client.waiting):
+            table = client.sql_client.make_qualified_table_name(name)
+            connection.register("rows", client.waiting[name])
+            client.sql_client.execute_sql(f"insert into {table} by name select * from rows")
+            connection.unregister("rows")
+            del client.waiting[name]

@@ -10,11 +10,14 @@ half the cost, because `undo` makes its rounds all or nothing.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import dlt
-import pyarrow as pa
-from dlt.extract import DltResource
+from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from dlt.common.schema import Schema
+from dlt.common.schema.utils import new_table
+from dlt.extract import DltResource, DltSource
 
 from stored_completions.client import Client, Endpoint
 from stored_completions.content.policy import policy as kept
@@ -25,10 +28,10 @@ from stored_completions.lean import give_back
 from stored_completions.reader import Filter, cursor_key, pages
 from stored_completions.rounds import Round
 from stored_completions.store import PIPELINE, RESOURCE
-from stored_completions.tables import TABLES, Table
+from stored_completions.tables import COMPLETIONS, TABLES
 from stored_completions.walk import Pace
 
-_MERGE = {"disposition": "merge", "strategy": "delete-insert"}
+_MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
 
 
 @dlt.source(name=PIPELINE, section=PIPELINE, max_table_nesting=0)
@@ -71,45 +74,56 @@ def stored_completions(
                     round_ = new()
         yield round_
 
-    return _resource(key, read, _MERGE, lambda _, rows: rows.unify_dictionaries(), makes_tables=True)
+    return _resource(key, read)
 
 
-@dlt.source(name=PIPELINE, section=PIPELINE, max_table_nesting=0)
-def loaded_round(key: str, round_: Round, waiting: Waiting) -> DltResource:
+def loaded_round(key: str, round_: Round, waiting: Waiting) -> DltSource:
     """One round that was read already, to be appended to a warehouse without these rows, which has all tables.
 
-    dlt is handed columns only: the rows are put into `waiting`, for its destination to insert (see `direct`).
+    dlt is handed the columns of completions only, and the schema of all tables, which whoever opens the warehouse with
+    dlt finds there: each further table costs it a file and a job. The rows are put into `waiting`, for its destination
+    to insert (see `direct`).
     """
 
-    def read(_: Cursor) -> Iterator[Round]:
-        yield round_
+    @dlt.resource(name=RESOURCE, write_disposition="append")
+    def completions() -> Iterator[Any]:
+        load_id = dlt.current.load_package_state()["load_id"]
+        waiting.clear()
+        waiting.update({table.name: rows for table, rows in round_.tables(load_id) if rows.num_rows})
+        yield COMPLETIONS.schema.empty_table()
+        if round_.cursor is not None:
+            dlt.current.resource_state()[key] = round_.cursor.as_json()
         give_back()
 
-    def wait(table: Table, rows: pa.Table) -> pa.Table:
-        waiting[table.name] = rows
-        return table.schema.empty_table()
-
-    return _resource(key, read, "append", wait, makes_tables=False)
+    source = DltSource(_schema().clone(), PIPELINE, [completions()])
+    source.max_table_nesting = 0
+    return source
 
 
-def _resource(
-    key: str,
-    read: Callable[[Cursor], Iterator[Round]],
-    disposition: Any,
-    handed: Callable[[Table, pa.Table], pa.Table],
-    *,
-    makes_tables: bool,
-) -> DltResource:
-    """Rounds as dlt's resource; `handed` is what dlt gets of a table's rows."""
+@cache
+def _schema() -> Schema:
+    """The tables as dlt describes them, as if each had rows already."""
+    schema = Schema(PIPELINE)
+    for table in TABLES:
+        columns = py_arrow_to_table_schema_columns(table.schema)
+        for name in table.key:
+            columns[name]["primary_key"] = True
+        described = new_table(
+            table.name, write_disposition="append", columns=list(columns.values()), resource=RESOURCE
+        )
+        described["x-normalizer"] = {"seen-data": True}
+        schema.update_table(described)
+    return schema
 
+
+def _resource(key: str, read: Callable[[Cursor], Iterator[Round]]) -> DltResource:
     @dlt.resource(name=RESOURCE)
     def completions() -> Iterator[Any]:
         state = dlt.current.resource_state()
         load_id = dlt.current.load_package_state()["load_id"]
         for round_ in read(Cursor.from_json(state.get(key, {}))):
             for table, rows in round_.tables(load_id):
-                if rows.num_rows or makes_tables:
-                    yield dlt.mark.with_table_name(handed(table, rows), table.name)
+                yield dlt.mark.with_table_name(rows.unify_dictionaries(), table.name)
             if round_.cursor is not None:
                 state[key] = round_.cursor.as_json()
 
@@ -117,7 +131,7 @@ def _resource(
         completions.apply_hints(
             table_name=table.name,
             primary_key=list(table.key),
-            write_disposition=disposition,
+            write_disposition=_MERGE,
             create_table_variant=True,
         )
     return completions
