@@ -17,14 +17,11 @@ from stored_completions.content.policy import DROPPED, ERASED, KEPT, Policy, is_
 from stored_completions.content.stage import treated
 from stored_completions.cursor import Cursor
 from stored_completions.items import Item
-from stored_completions.lean import give_back
 from stored_completions.messages.hashes import Hashes, with_answers
 from stored_completions.pages import Entry
 from stored_completions.reader import Taken
 from stored_completions.store import Held
 from stored_completions.tables import Table
-
-_HEAVY = 4_000_000  # bytes of a page that leave much behind
 
 Lookup = Callable[[Mapping[str, int | None]], dict[str, Held]]
 
@@ -154,8 +151,6 @@ class Round:
         self.counts.rows_seen += len(taken.items) + len(taken.nameless)
         self.cursor = taken.cursor
         self._bytes += taken.size
-        if taken.size > _HEAVY:
-            give_back()
 
     def _add(self, item: Item, known: Held | None, late: int) -> None:
         if known is not None and item.completion_id in self._purged and not self._is_back(known):
