@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from stored_completions import blank, store, undo, warehouse
 from stored_completions.errors import WarehouseError
+from stored_completions.lean import give_back
 from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
 from stored_completions.warehouse import Files
@@ -26,7 +27,7 @@ from stored_completions.warehouse import Files
 # may still keep of that when it has written.
 _MEMORY = "200MB"
 _MEMORY_TO_WRITE = "100MB"
-_MEMORY_KEPT = "32MB"
+_MEMORY_KEPT = "8MB"
 _MANY_ROUNDS = 6  # in which dlt leaves a megabyte of cyclic garbage each
 _DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -84,6 +85,7 @@ class Loading:
         self._rounds += 1
         if self._rounds % _MANY_ROUNDS == 0:
             gc.collect(0)
+        give_back()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
