@@ -5,11 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
 
 from given import READ_AT, Row, insert, publish, rows, warehouse
 from stored_completions.reports import rollup
+from stored_completions.reports import threads as whole
 
 START = datetime(2025, 3, 1, 23, 30, tzinfo=UTC)
 DAY = date(2025, 3, 1)
@@ -398,7 +400,49 @@ def test_each_completion_that_was_read_is_one_turn_of_one_thread(chat: DuckDBPyC
     assert chat.execute("select sum(completions) from marts.prompts").fetchall() == [(len(PROMPTS),)]
 
 
-def test_only_threads_that_changed_are_told_anew() -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 4, 100])
+def test_told_in_parts_they_are_the_same(chat: DuckDBPyConnection, at_once: int) -> None:
+    chat.execute("begin")
+    chat.execute("update reports.turns set message_count = 99, thread_id = completion_id")
+    chat.execute("update reports.turns_marks set basis = 'other'")
+    chat.execute("commit")
+    assert len(rollup.stale_rows(chat)) > 0
+    rollup.refresh(chat, turns_at_once=at_once)
+    assert rollup.stale_rows(chat) == []
+    assert chat.execute("select count(*) from duckdb_tables() where temporary").fetchall() == [(0,)]
+
+
+def test_parts_are_whole_threads_of_few_turns(chat: DuckDBPyConnection) -> None:
+    """`elsewhere` is of another source and no turn of `a1`, but begins as one: they are told together."""
+    together = [
+        {
+            id_
+            for (id_,) in chat.execute(
+                f"select completion_id from chat.prompts where {part.where}"
+            ).fetchall()
+        }
+        for part in whole.parts(chat, 2)
+    ]
+    assert sorted(id_ for part in together for id_ in part) == sorted(PROMPTS)
+    assert {"a1", "a2", "a2 again", "a2 otherwise", "a3", "elsewhere"} in together
+    assert any({"same", "same too", "after same"} <= part for part in together)
+    assert len(together) > 3
+
+
+def test_memory_for_threads_of_many_turns_is_given_back_after_an_error() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("set memory_limit = '192MiB'")
+        limit = "select current_setting('memory_limit')"
+        connection.execute("begin")
+        with pytest.raises(duckdb.ConversionException), whole.room_for(connection, 1_000_000):
+            assert connection.execute(limit).fetchall() == [("858.3 MiB",)]
+            connection.execute("select cast('no number' as integer)")
+        connection.execute("rollback")
+        assert connection.execute(limit).fetchall() == [("192.0 MiB",)]
+
+
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_only_threads_that_changed_are_told_anew(at_once: int) -> None:
     """Each step leaves the table as its SQL has it, and no step touches `apart`, whose turn is spoiled before."""
     first = {"completion_id": "first", "created_at": START, "source": "default", "_dlt_load_id": "load"}
     fill = [completion(f"apart {number}", -number) for number in range(20)]
@@ -431,7 +475,7 @@ def test_only_threads_that_changed_are_told_anew() -> None:
         spoiled = [("reports.turns", DAY, 2)]
 
         def refreshed() -> dict[str, str]:
-            rollup.refresh(connection)
+            rollup.refresh(connection, turns_at_once=at_once)
             assert [tuple(row.values()) for row in rollup.stale_rows(connection)] == spoiled
             return threads(connection)
 

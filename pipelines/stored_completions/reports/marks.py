@@ -3,7 +3,7 @@
 Nothing else needs to be remembered, so it does not matter how a sync before this one ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -48,8 +48,22 @@ class Marks:
         )
 
 
-def inside(days: Sequence[date | None]) -> str:
-    """Days as a condition on created_date that DuckDB can bring down to the tables."""
+def inside(days: Sequence[date | None], column: str = "created_date") -> str:
+    """Days as a condition on a column that DuckDB can bring down to the tables."""
     listed = ", ".join(f"date '{day}'" for day in days if day is not None)
-    conditions = [f"created_date in ({listed})"] if listed else []
-    return f"({' or '.join([*conditions, *(['created_date is null'] if None in days else [])])})"
+    conditions = [f"{column} in ({listed})"] if listed else []
+    return f"({' or '.join([*conditions, *([f'{column} is null'] if None in days else [])])})"
+
+
+def in_parts(sizes: Mapping[date | None, int], at_once: int) -> Iterator[list[date | None]]:
+    """Days in their order, in parts of so many rows `at_once`; one that has more by itself is a part."""
+    part: list[date | None] = []
+    size = 0
+    for day in sorted(sizes, key=lambda day: day or date.min):
+        size += sizes[day]
+        if part and size > at_once:
+            yield part
+            part, size = [], sizes[day]
+        part.append(day)
+    if part:
+        yield part

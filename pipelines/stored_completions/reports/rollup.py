@@ -5,7 +5,7 @@ Costs are renewed day by day: where the number of its completions or the load pa
 or SQL have. `turns` says what is renewed of threads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ import duckdb
 from stored_completions import models
 from stored_completions.models import Model
 from stored_completions.reports import turns
-from stored_completions.reports.marks import Marks, inside
+from stored_completions.reports.marks import Marks, in_parts, inside
 from stored_completions.tables import LOAD_ID
 
 _DAYS = Marks(
@@ -36,10 +36,13 @@ _INPUTS = (
 )
 
 
-def refresh(connection: duckdb.DuckDBPyConnection, at_once: int = 200_000) -> int:
+def refresh(
+    connection: duckdb.DuckDBPyConnection, at_once: int = 200_000, turns_at_once: int = 50_000
+) -> int:
     """Brings the tables up to what is in the warehouse, in one transaction; the number of days renewed.
 
-    The costs of so many completions `at_once` are reckoned, and of a day at least: memory grows with it.
+    The costs of so many completions `at_once` are reckoned, and of a day at least, and so many turns told, and whole
+    threads at least: memory grows with them.
     """
     kept = models.models("reports")
     basis = _basis(connection, kept)
@@ -50,7 +53,7 @@ def refresh(connection: duckdb.DuckDBPyConnection, at_once: int = 200_000) -> in
         if stale:
             costs = [model for model in kept if model.name != turns.NAME]
             _renew(connection, costs, basis, stale, at_once)
-        turns.refresh(connection, basis)
+        turns.refresh(connection, basis, turns_at_once)
     except BaseException:
         connection.execute("rollback")
         raise
@@ -118,26 +121,11 @@ def _renew(
     stale: Sequence[date | None],
     at_once: int,
 ) -> None:
-    for days in _parts(connection, stale, at_once):
+    counted = connection.execute("select created_date, count(*) from chat.completions group by created_date")
+    counts = dict(counted.fetchall())
+    for days in in_parts({day: counts.get(day, 0) for day in stale}, at_once):
         where = inside(days)
         for model in kept:
             connection.execute(f"delete from {model.relation} where {where}")
             connection.execute(f"insert into {model.relation} select * from (\n{model.sql}\n) where {where}")
         _DAYS.note(connection, basis, where)
-
-
-def _parts(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[date | None], at_once: int
-) -> Iterator[list[date | None]]:
-    """The days in parts of so many completions."""
-    counted = connection.execute("select created_date, count(*) from chat.completions group by created_date")
-    counts = dict(counted.fetchall())
-    part: list[date | None] = []
-    size = 0
-    for day in sorted(days, key=lambda day: day or date.min):
-        size += counts.get(day, 0)
-        if part and size > at_once:
-            yield part
-            part, size = [], counts.get(day, 0)
-        part.append(day)
-    yield part

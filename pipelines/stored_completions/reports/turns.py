@@ -5,13 +5,14 @@ the same as it or as a part of it, and those that send again an answer to what i
 their threads, are what the SQL is asked about; for all that it says of a turn is in the turn's thread.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 import duckdb
 
 from stored_completions import models
-from stored_completions.models import Model
+from stored_completions.reports import threads
 from stored_completions.reports.marks import Marks, inside
 from stored_completions.tables import LOAD_ID
 
@@ -24,8 +25,6 @@ MARKS = Marks(
     ("completions", "state"),
 )
 
-_BYTES_EACH = 700  # of memory, for a request
-_MEMORY_OF_A_SYNC = 200_000_000
 _FEW = 0.25  # of all turns, that are no reason to tell all threads anew
 _NARROWED = ("chat.prompts", "chat.completions", "chat.choices", "chat.messages", "marts.completion_costs")
 _CHANGED = f"""
@@ -77,22 +76,23 @@ select completion_id, created_date from reports.turns where thread_id in (
 """
 
 
-def refresh(connection: duckdb.DuckDBPyConnection, basis: str) -> None:
-    """Brings the table up to what is in the warehouse; the caller commits."""
+def refresh(connection: duckdb.DuckDBPyConnection, basis: str, at_once: int) -> None:
+    """Brings the table up to what is in the warehouse, so many turns `at_once`; the caller commits."""
     stale = MARKS.stale(connection, basis)
     if not stale:
         return
-    model = next(model for model in models.models("reports") if model.name == NAME)
-    connection.execute(_CHANGED.replace("$days", inside(stale)))
-    changed = _number(connection, "select count(*) from changed_turns")
-    is_rebuilt = _has_other_basis(connection, basis) or (
-        changed > _number(connection, "select count(*) from reports.turns") * _FEW
-    )
+    is_rebuilt = _has_other_basis(connection, basis) or _are_many_changed(connection, stale)
     if is_rebuilt:
-        _tell_all(connection, model)
-    elif changed:
-        _tell_threads(connection, model)
-    connection.execute("drop table changed_turns")
+        _tell(connection, at_once)
+    elif _number(connection, "select count(*) from changed_turns"):
+        _gather(connection)
+        _tell(
+            connection,
+            at_once,
+            f"{_days(connection)} and completion_id in (select completion_id from near_turns)",
+        )
+    for table in ("changed_turns", "near_turns"):
+        connection.execute(f"drop table if exists {table}")
     MARKS.note(connection, basis, "true" if is_rebuilt else inside(stale))
 
 
@@ -100,29 +100,25 @@ def _has_other_basis(connection: duckdb.DuckDBPyConnection, basis: str) -> bool:
     return _number(connection, f"select count(*) from {MARKS.relation} where basis <> '{basis}'") > 0
 
 
-def _tell_all(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
-    """All at once, for which thread a turn is in is known only then; memory grows with the requests that were read."""
-    before = connection.execute("select current_setting('memory_limit')").fetchall()[0][0]
-    needed = _number(connection, "select count(*) from chat.prompts") * _BYTES_EACH
-    if needed > _MEMORY_OF_A_SYNC:
-        connection.execute(f"set global memory_limit = '{needed} B'")
-    connection.execute(f"delete from {model.relation}")
-    connection.execute(f"insert into {model.relation} select * from (\n{model.sql}\n) order by created_date")
-    connection.execute(f"set global memory_limit = '{before}'")
+def _are_many_changed(connection: duckdb.DuckDBPyConnection, stale: Sequence[date | None]) -> bool:
+    """Whether all threads may as well be told anew; else table `changed_turns` has what to begin with."""
+    connection.execute(_CHANGED.replace("$days", inside(stale)))
+    changed = _number(connection, "select count(*) from changed_turns")
+    return changed > _number(connection, "select count(*) from reports.turns") * _FEW
 
 
-def _tell_threads(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
-    _gather(connection)
-    days = _days(connection)
-    near = "completion_id in (select completion_id from near_turns)"
-    sql = model.sql
-    for relation in _NARROWED:
-        sql = sql.replace(
-            f"select * from {relation}\n", f"select * from {relation} where {days} and {near}\n"
-        )
-    connection.execute(f"delete from {model.relation} where {days} and {near}")
-    connection.execute(f"insert into {model.relation} select * from (\n{sql}\n) order by created_date")
-    connection.execute("drop table near_turns")
+def _tell(connection: duckdb.DuckDBPyConnection, at_once: int, which: str = "true") -> None:
+    """Tells turns anew, all or those of a condition on whole threads; it holds for those that are no more, too."""
+    model = next(model for model in models.models("reports") if model.name == NAME)
+    connection.execute(f"delete from {model.relation} where {which}")
+    for part in threads.parts(connection, at_once, which):
+        sql = model.sql
+        for relation in _NARROWED:
+            sql = sql.replace(f"select * from {relation}\n", f"select * from {relation} where {part.where}\n")
+        with threads.room_for(connection, part.turns - at_once):
+            connection.execute(
+                f"insert into {model.relation} select * from (\n{sql}\n) order by created_date"
+            )
 
 
 def _gather(connection: duckdb.DuckDBPyConnection) -> None:
