@@ -27,7 +27,7 @@ def loaded(connection: duckdb.DuckDBPyConnection, folder: Path, waiting: direct.
     pipeline = dlt.pipeline(
         "direct",
         pipelines_dir=str(folder),
-        destination=direct.destination(connection, waiting),
+        destination=direct.destination(connection, waiting, lambda _: None),
         dataset_name="chat",
     )
     columns = pa.schema([("number", pa.int64()), ("word", pa.string())]).empty_table()

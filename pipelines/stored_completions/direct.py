@@ -20,23 +20,28 @@ from dlt.destinations.impl.duckdb import factory
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 
+from stored_completions.room import MakeRoom
+
 Waiting = dict[str, pa.Table]
 """Rows of the package under way by table, until they are inserted."""
 
 
-def destination(connection: duckdb.DuckDBPyConnection, waiting: Waiting) -> Any:
-    """A destination for dlt: the open database, into which the rows in `waiting` go, of whatever table a package brings."""
-    return _Direct(connection, waiting)
+def destination(connection: duckdb.DuckDBPyConnection, waiting: Waiting, make_room: MakeRoom) -> Any:
+    """A destination for dlt: the open database, into which the rows in `waiting` go, of whatever table a package brings.
+
+    `make_room` is called with the rows of a table before they are inserted.
+    """
+    return _Direct(connection, waiting, make_room)
 
 
 class _Direct(factory.duckdb):
     """DuckDB to dlt, which finds it by that type in what it stored before; the caller closes the connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, waiting: Waiting) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, waiting: Waiting, make_room: MakeRoom) -> None:
         credentials = DuckDbCredentials(connection)
         credentials.resolve()
         super().__init__(credentials)
-        self._waiting = waiting
+        self._ours = {"waiting": waiting, "make_room": staticmethod(make_room)}
         self._capabilities: dict[type | None, DestinationCapabilitiesContext] = {}
 
     @property
@@ -56,11 +61,12 @@ class _Direct(factory.duckdb):
 
     @property
     def client_class(self) -> type[DuckDbClient]:
-        return type("DirectClient", (_Client,), {"waiting": self._waiting})
+        return type("DirectClient", (_Client,), self._ours)
 
 
 class _Client(DuckDbClient):
     waiting: Waiting
+    make_room: MakeRoom
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
@@ -81,6 +87,7 @@ class _Job(RunnableLoadJob, HasFollowupJobs):
         connection = client.sql_client.native_connection
         for name in list(client.waiting):
             table = client.sql_client.make_qualified_table_name(name)
+            client.make_room(client.waiting[name])
             connection.register("rows", client.waiting[name])
             client.sql_client.execute_sql(f"insert into {table} by name select * from rows")
             connection.unregister("rows")

@@ -16,18 +16,18 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from stored_completions import blank, store, undo, warehouse
+from stored_completions import blank, room, store, undo, warehouse
 from stored_completions.errors import WarehouseError
 from stored_completions.lean import give_back
 from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
 from stored_completions.warehouse import Files
 
-# For DuckDB, which keeps blocks up to that and spills what it reckons beyond: in general, while it writes, and what it
-# may still keep of that when it has written.
-_MEMORY = "200MB"
-_MEMORY_TO_WRITE = "100MB"
-_MEMORY_KEPT = "8MB"
+# Bytes for DuckDB, which keeps blocks up to that and spills what it reckons beyond: in general, while it writes, and what
+# it may still keep of that when it has written. Long values need more.
+_MEMORY = 200_000_000
+_MEMORY_TO_WRITE = 100_000_000
+_MEMORY_KEPT = 8_000_000
 _MANY_ROUNDS = 6  # in which dlt leaves a megabyte of cyclic garbage each
 _DLT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -52,15 +52,22 @@ class Loading:
         files.dlt.mkdir()
         self._files = files
         self.connection = warehouse.connect(files.working, read_only=False)
-        self._limit(_MEMORY)
         blank.fill(self.connection, files.dlt)
         store.create_own_tables(self.connection)
+        self._room = room.for_last(self.connection)
+        self._allow(_MEMORY)
         self._waiting: dict[str, pa.Table] = {}
-        self._pipeline = _pipeline(self.connection, files, self._waiting)
+        self._pipeline = _pipeline(self._destination(), files)
         self._thread = ThreadPoolExecutor(1, "load")
         self._may_be_recovered = False
         self._rounds = 0
         self.last: str | None = None
+
+    def _destination(self) -> Any:
+        imported_dlt()
+        from stored_completions import direct
+
+        return direct.destination(self.connection, self._waiting, self.make_room)
 
     def load(self, key: str, round_: Round) -> None:
         """Loads a round and its cursor, all or nothing; WarehouseError says why not.
@@ -93,18 +100,29 @@ class Loading:
 
         One thread stores rows in their order at two thirds of what two cost, and into a smaller file.
         """
-        self._limit(_MEMORY_TO_WRITE)
+        self._allow(_MEMORY_TO_WRITE)
         self.connection.execute("set global threads = 1")
         try:
             yield
         finally:
             self.connection.execute("reset global threads")
             self._limit(_MEMORY_KEPT)
-            self._limit(_MEMORY)
+            self._allow(_MEMORY)
 
-    def _limit(self, memory: str) -> None:
+    def make_room(self, rows: pa.Table) -> None:
+        """Lets DuckDB have what it needs to store values as long as these, from now on."""
+        needed = room.for_rows(rows)
+        if needed > self._room:
+            self._room = needed
+            self._allow(self._allowed)
+
+    def _allow(self, memory: int) -> None:
+        self._allowed = memory
+        self._limit(memory + self._room)
+
+    def _limit(self, memory: int) -> None:
         with contextlib.suppress(duckdb.OutOfMemoryException):  # it holds more, and cannot let go of it now
-            self.connection.execute(f"set global memory_limit = '{memory}'")
+            self.connection.execute(f"set global memory_limit = '{memory} B'")
 
     def close(self) -> None:
         """Closes the file; dlt's folder stays after a load that failed, so that the next sync recovers."""
@@ -132,15 +150,9 @@ def imported_dlt() -> Any:
     return dlt
 
 
-def _pipeline(connection: duckdb.DuckDBPyConnection, files: Files, waiting: dict[str, pa.Table]) -> Any:
-    own = imported_dlt()
-    from stored_completions import direct
-
-    return own.pipeline(
-        store.PIPELINE,
-        pipelines_dir=str(files.dlt),
-        destination=direct.destination(connection, waiting),
-        dataset_name="chat",
+def _pipeline(destination: Any, files: Files) -> Any:
+    return imported_dlt().pipeline(
+        store.PIPELINE, pipelines_dir=str(files.dlt), destination=destination, dataset_name="chat"
     )
 
 

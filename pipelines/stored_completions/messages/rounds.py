@@ -16,6 +16,7 @@ from stored_completions.content.stage import treated
 from stored_completions.messages.attachments import Attachment
 from stored_completions.messages.rows import Prompt
 from stored_completions.messages.wanted import Wanted
+from stored_completions.room import MakeRoom
 from stored_completions.tables import ATTACHMENTS, MESSAGES, PROMPTS, QUARANTINE, Table
 
 
@@ -75,18 +76,28 @@ class MessageRound:
     def counts(self) -> MessageCounts:
         return MessageCounts(len(self._days), sum(len(prompt.messages) for _, prompt in self._prompts))
 
-    def write(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Commits everything, or nothing; after an error the caller closes the connection."""
+    def write(self, connection: duckdb.DuckDBPyConnection, make_room: MakeRoom) -> None:
+        """Commits everything, or nothing; after an error the caller closes the connection.
+
+        `make_room` is called with the rows of a table before they are inserted.
+        """
         prompts = [prompt for _, prompt in sorted(self._prompts, key=lambda pair: pair[0])]
         known = [day for day in self._days.values() if day is not None]
         chosen = [list(self._days), min(known, default=None), max(known, default=None)]
+        new = (
+            (MESSAGES, [row for prompt in prompts for row in prompt.messages]),
+            (PROMPTS, [prompt.prompt for prompt in prompts if prompt.prompt]),
+            (ATTACHMENTS, self._attachments(prompts)),
+            (QUARANTINE, self._misfits(connection, prompts)),
+        )
+        loaded = [(table, treated(table, _arrow(table, rows), self._policy)) for table, rows in new if rows]
+        for _, rows in loaded:
+            make_room(rows)
         connection.execute("begin")
         for table in (MESSAGES, PROMPTS):
             connection.execute(f"delete from chat.{table.name} where {_CHOSEN}", chosen)
-        self._insert(connection, MESSAGES, [row for prompt in prompts for row in prompt.messages])
-        self._insert(connection, PROMPTS, [prompt.prompt for prompt in prompts if prompt.prompt])
-        self._insert(connection, ATTACHMENTS, self._attachments(prompts), unless_there=True)
-        self._insert(connection, QUARANTINE, self._misfits(connection, prompts), unless_there=True)
+        for table, rows in loaded:
+            _insert(connection, table, rows)
         connection.execute(
             f"update chat.completions set messages_synced_at = ? where {_CHOSEN}", [self._now, *chosen]
         )
@@ -104,24 +115,8 @@ class MessageRound:
         found = {self._policy.body_hash(entry): entry.body for prompt in prompts for entry in prompt.misfits}
         return [(digest, self._source, _MISFIT, text, self._now, load_id) for digest, text in found.items()]
 
-    def _insert(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        table: Table,
-        rows: list[tuple[Any, ...]],
-        *,
-        unless_there: bool = False,
-    ) -> None:
-        if not rows:
-            return
-        loaded = treated(table, _arrow(table, rows), self._policy)
-        connection.register("loaded", loaded)
-        key = table.key[0]
-        new = f" where {key} not in (select {key} from chat.{table.name})" if unless_there else ""
-        connection.execute(f"insert into chat.{table.name} by name from loaded{new}")
-        connection.unregister("loaded")
 
-
+_SHARED = (ATTACHMENTS, QUARANTINE)
 _MISFIT = "it is listed as an input message, but is no object"
 _CHOSEN = "completion_id in (select unnest(?::varchar[])) and (created_date between ? and ? or created_date is null)"
 
@@ -130,3 +125,12 @@ def _arrow(table: Table, rows: list[tuple[Any, ...]]) -> pa.Table:
     columns = zip(*rows, strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, table.schema, strict=True)]
     return pa.table(arrays, schema=table.schema)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
+    """Adds rows; of tables that others add to as well, those whose key is not there."""
+    key = table.key[0]
+    new = f" where {key} not in (select {key} from chat.{table.name})" if table in _SHARED else ""
+    connection.register("loaded", rows)
+    connection.execute(f"insert into chat.{table.name} by name from loaded{new}")
+    connection.unregister("loaded")

@@ -132,7 +132,8 @@ class MessageSync:
         with self._session.turn:
             if self._session.broken_by is not None:
                 raise self._session.broken_by
-            self._round.write(self._session.write().connection)
+            loading = self._session.write()
+            self._round.write(loading.connection, loading.make_room)
             self.counts.add(self._round.counts)
             self._round = self._new_round()
             self._publish_if_due()
