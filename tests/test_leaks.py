@@ -106,9 +106,9 @@ def test_content_that_is_off_is_nowhere(tmp_path: Path, settings: dict[str, str]
     with serving(account) as sandbox:
         place = Place(tmp_path, sandbox, **settings)
         if settings is HASHED:
-            place.dies(250)
+            place.dies(160)
         else:
-            place.run("sync", code=1, most_bytes=300_000)
+            place.run("sync", code=1, most_bytes=2_000_000)
         assert leaks(place, marks) == {}
         sandbox.faults.extend(FAULTS)
         place.run("sync", "--messages", "--log-format", "json")

@@ -52,9 +52,13 @@ class Loading:
         files.dlt.mkdir()
         self._files = files
         self.connection = warehouse.connect(files.working, read_only=False)
-        blank.fill(self.connection, files.dlt)
-        store.create_own_tables(self.connection)
-        self._room = room.for_last(self.connection)
+        try:
+            blank.fill(self.connection, files.dlt)
+            store.create_own_tables(self.connection)
+            self._room = room.for_last(self.connection)
+        except BaseException:
+            self.connection.close()
+            raise
         self._allow(_MEMORY)
         self._waiting: dict[str, pa.Table] = {}
         self._pipeline = _pipeline(self._destination(), files)
