@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import local
 from typing import Any
 
-from stored_completions import cli
+from stored_completions import cli, lean
 
 IMPORTS = "start, imports"
 PHASES = {
@@ -28,10 +28,14 @@ PHASES = {
     "rows into columns": ["completions:Rows._gather", "completions:stamp"],
     "logprobs into columns": ["completions:logprob_tables"],
     "hash answers, judge arguments": ["messages.hashes:_hashed", "completions:judged"],
-    "dlt": ["loading:_pipeline", "dlt.pipeline.pipeline:Pipeline.run"],
+    "dlt": ["loading:Loading._destination", "loading:_pipeline", "dlt.pipeline.pipeline:Pipeline.run"],
     "insert": ["direct:_Job.run"],
     "prices": ["definitions:prices.load"],
-    "views, comments": ["definitions:models.create_views", "definitions:models.comment_tables"],
+    "tables, views, comments": [
+        "loading:blank.fill",
+        "definitions:models.create_views",
+        "definitions:models.comment_tables",
+    ],
     "costs by day": ["session:rollup.refresh"],
     "checkpoint": ["publishing:_stamp"],
     "copy": ["publishing:make_copy"],
@@ -74,6 +78,7 @@ def wrap(phase: str, place: str) -> None:
 
 
 def main(warehouse: str, file: str) -> None:
+    lean.settle()  # before Arrow is imported, as a sync does
     for phase, places in PHASES.items():
         for place in places:
             wrap(phase, place)
