@@ -7,6 +7,7 @@ for that (dlt says which) readers see all of it or nothing; elsewhere one table 
 """
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC
@@ -37,6 +38,7 @@ ANNOUNCED = Table(
     ),
 )
 _ROWS_AT_ONCE = 20_000
+_TRIES = 4  # to make tables that others are making, half a second apart
 _SECRETS = ("password", "token", "access_token", "private_key", "private_key_passphrase", "client_secret")
 
 
@@ -58,8 +60,7 @@ class AnySql:
         try:
             with ExitStack() as stack:
                 with self._in_sentences():
-                    if not self._has(LEASE):
-                        self._make_tables()
+                    self._begin()
                     self._lease = RowLease(self._another, self.place)
                     stack.enter_context(self._lease.held())
                     self._finish()
@@ -129,6 +130,21 @@ class AnySql:
         """The same with a connection of its own."""
         with through_dlt.client(self._chosen, (LEASE,)) as other:
             yield other.sql_client
+
+    def _begin(self) -> None:
+        """Makes the tables of a new dataset; of those who do so at once, all but one fail, and find them made then."""
+        from dlt.destinations.exceptions import DatabaseException
+
+        for left in reversed(range(_TRIES)):
+            if self._has(LEASE):
+                return
+            try:
+                return self._make_tables()
+            except DatabaseException:
+                if not left:
+                    raise
+                self.close()
+                time.sleep(0.5)
 
     def _make_tables(self) -> None:
         self.close()  # dlt opens and closes this client by itself
