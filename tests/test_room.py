@@ -34,6 +34,8 @@ def test_answers_of_a_megabyte_are_stored_in_several_rounds(tmp_path: Path) -> N
         sandbox.account.add(completion("short", NOW - 30))
         assert synced(sandbox, tmp_path).counts.rows_new == 1
     assert one(tmp_path, "select count(*) from chat.choices") == count + 1
+    kinds = "select string_agg(distinct compression) from pragma_storage_info('chat.choices')"
+    assert one(tmp_path, f"{kinds} where column_name = 'content' and segment_type = 'VARCHAR'") == "ZSTD"
 
 
 @pytest.mark.parametrize(

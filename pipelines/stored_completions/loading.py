@@ -102,16 +102,15 @@ class Loading:
     def writing(self) -> Iterator[None]:
         """Holds DuckDB short of memory meanwhile, and lets go most of it afterwards: pages and rounds need it.
 
-        One thread stores rows in their order at two thirds of what two cost, and into a smaller file.
+        One thread stores rows in their order at two thirds of what two cost, and into a smaller file. After an error
+        nothing is set, for DuckDB may refuse it and hide what went wrong: the connection is only closed then.
         """
         self._allow(_MEMORY_TO_WRITE)
         self.connection.execute("set global threads = 1")
-        try:
-            yield
-        finally:
-            self.connection.execute("reset global threads")
-            self._limit(_MEMORY_KEPT)
-            self._allow(_MEMORY)
+        yield
+        self.connection.execute("reset global threads")
+        self._limit(_MEMORY_KEPT)
+        self._allow(_MEMORY)
 
     def make_room(self, rows: pa.Table) -> None:
         """Lets DuckDB have what it needs to store values as long as these, from now on."""
