@@ -20,9 +20,7 @@ from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.reports import notes as report_notes
 from stored_completions.reports import rollup
 from stored_completions.reports.asking import Answer, Question, ask, today
-from stored_completions.reports.dimensions import dimensions
-from stored_completions.reports.periods import Period
-from stored_completions.reports.sums import (
+from stored_completions.reports.catalog import (
     COSTS,
     DEFINITIONS,
     FINISH_REASONS,
@@ -31,6 +29,8 @@ from stored_completions.reports.sums import (
     UNPRICED,
     Definition,
 )
+from stored_completions.reports.dimensions import dimensions
+from stored_completions.reports.periods import Period
 
 FEBRUARY = Period(date(2026, 2, 1), date(2026, 2, 28))
 

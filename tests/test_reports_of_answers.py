@@ -10,9 +10,9 @@ from duckdb import DuckDBPyConnection
 from given import Row, at, warehouse
 from stored_completions import models
 from stored_completions.reports.asking import Question, ask
+from stored_completions.reports.catalog import CONFIDENCE, TOOLS, Definition
 from stored_completions.reports.dimensions import dimensions
 from stored_completions.reports.periods import Period
-from stored_completions.reports.sums import CONFIDENCE, TOOLS, Definition
 
 MARCH = Period(date(2026, 3, 1), date(2026, 3, 31))
 HALF = log(0.5)

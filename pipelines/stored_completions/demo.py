@@ -13,10 +13,10 @@ from stored_completions.config import settings
 from stored_completions.progress import watching
 from stored_completions.reports import reconcile
 from stored_completions.reports.asking import Question, ask
+from stored_completions.reports.catalog import COSTS
 from stored_completions.reports.dimensions import dimensions
 from stored_completions.reports.formats import text
 from stored_completions.reports.periods import Period
-from stored_completions.reports.sums import COSTS
 from stored_completions.sync import stopping, sync
 from stored_completions.tables import BY_NAME
 from stored_completions.tabular import draw

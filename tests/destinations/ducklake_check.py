@@ -17,8 +17,8 @@ from stored_completions.destinations import extensions
 from stored_completions.destinations.opening import opened
 from stored_completions.reports import asking
 from stored_completions.reports import formats as report_formats
+from stored_completions.reports.catalog import DEFINITIONS
 from stored_completions.reports.dimensions import dimensions
-from stored_completions.reports.sums import DEFINITIONS
 from stored_completions.sandbox import Account, Sandbox
 from synced import NAME, serving
 

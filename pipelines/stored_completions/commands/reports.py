@@ -56,9 +56,9 @@ def _report_command(name: str, short_help: str, default_by: str, text: str) -> N
         from stored_completions import query
         from stored_completions.reports import asking as reports
         from stored_completions.reports import formats as report_formats
+        from stored_completions.reports.catalog import DEFINITIONS
         from stored_completions.reports.dimensions import dimensions
         from stored_completions.reports.periods import period
-        from stored_completions.reports.sums import DEFINITIONS
 
         wanted = dimensions(by)
         written = kind_of(kind, output, "table")

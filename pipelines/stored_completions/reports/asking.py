@@ -17,11 +17,12 @@ import duckdb
 
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.reports import notes as report_notes
+from stored_completions.reports.catalog import Column, Definition
 from stored_completions.reports.dimensions import BY_WORD, REASON, TOOL, Dimension
 from stored_completions.reports.gaps import gap
 from stored_completions.reports.periods import Period
 from stored_completions.reports.sql import UTC, Days, grouped, is_rolled_up
-from stored_completions.reports.sums import Column, Definition, Sums, Values, amounts, merged, ratio
+from stored_completions.reports.sums import Sums, Values, amounts, merged, ratio
 
 NONE = "(none)"
 OTHERS = "(others)"
@@ -156,7 +157,7 @@ class _Groups:
         self._times = [dimension.is_time for dimension in by]
         self.records = list(records)
         self.sums = _merged_by(
-            (tuple(record[f"value_{at}"] for at in range(len(by))), amounts(definition, record))
+            (tuple(record[f"value_{at}"] for at in range(len(by))), amounts(definition.facts, record))
             for record in self.records
         )
         self.total = merged(self.sums.values())

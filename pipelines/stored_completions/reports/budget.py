@@ -17,10 +17,11 @@ from stored_completions.errors import UsageError
 from stored_completions.money import dollars, percent
 from stored_completions.reports import asking as reports
 from stored_completions.reports.asking import NONE, Answer, Question, Row
+from stored_completions.reports.catalog import COSTS, Column
 from stored_completions.reports.dimensions import Dimension
 from stored_completions.reports.periods import DAY, Period, month
 from stored_completions.reports.sql import UTC
-from stored_completions.reports.sums import BASES, COSTS, EXACT, Column, Values, ratio
+from stored_completions.reports.sums import BASES, EXACT, Values, ratio
 
 METHOD = "run rate"
 UNMET = ("over", "unknown")

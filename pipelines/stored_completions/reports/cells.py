@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from stored_completions.money import percent, places, rounded
 from stored_completions.reports.asking import NONE, Answer, Row
-from stored_completions.reports.sums import Column
+from stored_completions.reports.catalog import Column
 from stored_completions.tabular import printable
 
 _PARTIAL = ("cost_usd", "estimated_cost_usd", "spent_usd", "projected_usd")

@@ -8,9 +8,10 @@ from typing import Any
 import duckdb
 
 from stored_completions.money import dollars, percent
+from stored_completions.reports.catalog import Definition
 from stored_completions.reports.periods import Period
 from stored_completions.reports.reconcile_notes import coverage, share
-from stored_completions.reports.sums import EXACT, Definition, Sums, Values, ratio
+from stored_completions.reports.sums import EXACT, Sums, Values, ratio
 from stored_completions.wording import counted
 
 MOST_UNPRICED = 5

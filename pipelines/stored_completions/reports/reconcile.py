@@ -14,9 +14,10 @@ import duckdb
 
 from stored_completions.errors import UsageError, WarehouseError
 from stored_completions.reports.asking import OTHERS, Answer, Question, Row
+from stored_completions.reports.catalog import Column
 from stored_completions.reports.periods import Period
 from stored_completions.reports.reconcile_notes import BY_COMPARISON, UNKNOWN, details, notes
-from stored_completions.reports.sums import Column, Values, merged, ratio
+from stored_completions.reports.sums import Values, merged, ratio
 
 NAME = "reconcile"
 TITLE = "From the stored completions to the bill"

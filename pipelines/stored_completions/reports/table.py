@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from stored_completions.reports.asking import Answer
+from stored_completions.reports.catalog import Column
 from stored_completions.reports.cells import cells, legend, scope, telling
-from stored_completions.reports.sums import Column
 
 _GAP = "  "
 _NARROWEST = 12
