@@ -21,7 +21,8 @@ import httpx
 import pytest
 
 from stored_completions import __version__
-from stored_completions.client import Answer, Client, Endpoint, Patience, Traffic
+from stored_completions.client import Answer, Client, Patience, Traffic
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import (
     AccessError,
     CursorGone,

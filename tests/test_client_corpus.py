@@ -18,7 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from stored_completions.client import Answer, Client, Endpoint
+from stored_completions.client import Answer, Client
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import NotFound
 
 SHARED = Path(os.environ.get("STORED_COMPLETIONS_SHARED", Path(__file__).parents[2] / "shared"))

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from stored_completions import configuration
-from stored_completions.client import Endpoint
 from stored_completions.config import settings
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import UsageError
 from stored_completions.values import duration
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stored_completions.chain import Listed, Request
 from stored_completions.course import Course, Line
 from stored_completions.cursor import Cursor
 from stored_completions.errors import LimitTooLarge, OrderRefused
+from stored_completions.listing import Listed, Request
 from stored_completions.walk import Pace
 from test_walk import NOW, Row, account, accounts, seeds, servers
 from test_walk import Server as Ascending

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stored_completions import store
-from stored_completions.client import Client, Endpoint, Patience
+from stored_completions.client import Client, Patience
 from stored_completions.course import Course
 from stored_completions.cursor import Cursor
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import StoredCompletionsError
 from stored_completions.items import item, row_hash
 from stored_completions.pages import read_page

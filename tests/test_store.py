@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from stored_completions import store
-from stored_completions.client import Endpoint
+from stored_completions.endpoint import Endpoint
 from stored_completions.sandbox import Account
 from stored_completions.store import State, Store
 from synced import NOW, files, serving, synced

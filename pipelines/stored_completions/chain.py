@@ -14,41 +14,15 @@ descends is the mirror image of one that ascends.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
 from stored_completions.errors import LimitTooLarge, NoProgress
+from stored_completions.listing import Listed, Order, Request
 from stored_completions.order import highest_so_far, is_falling, is_in_order, is_past, may_be_a_straggler
 from stored_completions.page_size import PageSize
 from stored_completions.trail import Mark, Trail
 
 _MOST_SETBACKS = 12
-
-Order = Literal["asc", "desc"]
 _FIRST = {"asc": "oldest", "desc": "newest"}
-
-
-@dataclass(frozen=True)
-class Request:
-    """One page to ask for: at most `limit` rows after the row `after`; `model`: only its rows, a probe.
-
-    An answer of more than `most_bytes` is not worth its memory: a smaller page is.
-    """
-
-    after: str | None
-    limit: int
-    order: Order = "asc"
-    model: str | None = None
-    most_bytes: int | None = None
-
-
-class Listed(NamedTuple):
-    """What a chain sees of a listed row. Without a usable id it can be no cursor."""
-
-    key: str
-    created: int | None
-    has_id: bool = True
-    model: str | None = None
 
 
 class Chain:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from stored_completions.billing.settings import Billing, billing
-from stored_completions.client import Endpoint, Patience
+from stored_completions.client import Patience
 from stored_completions.configuration import Configuration
 from stored_completions.content.policy import KEPT, Policy, policy
 from stored_completions.deletions import DELETION_LIMIT
 from stored_completions.destinations.kinds import Target, chosen
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import UsageError
 from stored_completions.messages.asking import Asking
 from stored_completions.reader import Filter

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from stored_completions.backfill import Backfill, End, Gap
-from stored_completions.chain import Listed, Request
 from stored_completions.cursor import Cursor, Settled
 from stored_completions.errors import LimitTooLarge, NoProgress, OrderRefused
+from stored_completions.listing import Listed, Request
 from stored_completions.order import highest_so_far
 from stored_completions.past import Past, Way
 from stored_completions.probes import Probe, Probes

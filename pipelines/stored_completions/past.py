@@ -9,8 +9,9 @@ its middle cuts it in two: that row's own second stays with the upper part, for 
 from collections.abc import Sequence
 
 from stored_completions.backfill import Backfill, End, Gap
-from stored_completions.chain import Chain, Listed, Order, Request
+from stored_completions.chain import Chain
 from stored_completions.errors import LimitTooLarge, NoProgress
+from stored_completions.listing import Listed, Order, Request
 from stored_completions.trail import Mark, Trail
 
 _SPARSE = 1.0

@@ -7,8 +7,8 @@ nothing more is asked. Whatever row comes is one of the list, so that a chain fr
 
 from collections.abc import Sequence
 
-from stored_completions.chain import Listed, Order, Request
 from stored_completions.errors import LimitTooLarge
+from stored_completions.listing import Listed, Order, Request
 from stored_completions.trail import Mark
 
 _MOST = 8

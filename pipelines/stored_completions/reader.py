@@ -9,12 +9,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
-from stored_completions.chain import Listed, Request
 from stored_completions.client import Answer, Client
 from stored_completions.course import Course, Line
 from stored_completions.cursor import Cursor
 from stored_completions.errors import CursorGone, LimitTooLarge, OrderRefused, PageTooHeavy
 from stored_completions.items import Hashed, Item, item
+from stored_completions.listing import Listed, Request
 from stored_completions.pages import Entry, Page, read_page
 from stored_completions.probes import Probe
 

@@ -1,19 +1,11 @@
 """What each refusal means to a person: an answer other than 200 in, the error to raise out.
 
-Here alone stand the shapes of error bodies, the wishes to wait, and the remedies. Pure logic, no
-I/O. Nothing that a server says is repeated before `quotable` has taken the key out of it.
+Here alone stand the wishes to wait, and the remedies. Pure logic, no I/O.
 """
 
-import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from functools import cached_property
-from html import unescape
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import httpx
 
@@ -25,9 +17,8 @@ from stored_completions.errors import (
     OrderRefused,
     ServiceError,
 )
+from stored_completions.replies import LIST, Reply, unix_seconds
 
-LIST = "/chat/completions"
-ORGANIZATION = "/organization"
 ADMIN_KEY = (
     "an owner of the organization makes one at https://platform.openai.com/settings/organization/admin-keys, and a "
     "restricted one needs the scope api.usage.read"
@@ -51,85 +42,6 @@ class PassingError(Exception):
         super().__init__(seen)
         self.asked = asked
         self.is_refusal = is_refusal
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A question: a path below the base URL, and its query; answers of more than `most_bytes` are not wanted."""
-
-    path: str
-    query: Mapping[str, str | Sequence[str]]
-    most_bytes: int | None = None
-
-    @property
-    def after(self) -> str | None:
-        after = self.query.get("after")
-        return after if isinstance(after, str) else None
-
-    @property
-    def is_of_organization(self) -> bool:
-        return self.path.startswith(ORGANIZATION)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer as it came from the base URL `url`; `said`, `kind` and `request_id`
-    may be shown to anyone, the rest may not."""
-
-    ask: Ask
-    url: httpx.URL
-    api_key: str = field(repr=False)
-    response: httpx.Response
-    body: bytes
-
-    @property
-    def status(self) -> int:
-        return self.response.status_code
-
-    @property
-    def date(self) -> int | None:
-        return _unix_seconds(self.response.headers.get("date"))
-
-    @property
-    def request_id(self) -> str | None:
-        name = self.response.headers.get("x-request-id") or self.response.headers.get("apim-request-id")
-        return self.quotable(name) if name else None
-
-    @cached_property
-    def error(self) -> dict[str, str]:
-        """message, code, type and param, each "" when it is not given."""
-        return _error_fields(self.body)
-
-    @property
-    def said(self) -> str:
-        message = self.error["message"]
-        return self.said_with(f'"{self.quotable(message)}"' if message else self.kind, self.error["code"])
-
-    def said_with(self, what: str, code: str = "") -> str:
-        marks = [self.quotable(code), f"request {self.request_id}" if self.request_id else ""]
-        known = ", ".join(filter(None, marks))
-        return f"{self.url.host} answered {self.status} {what}" + (f" ({known})" if known else "")
-
-    @property
-    def kind(self) -> str:
-        """What a body without an error message is; of a page its title, of anything else no word."""
-        start = self.body[:20_000].decode(errors="replace").lstrip("\ufeff \t\r\n")
-        if not start:
-            return "with an empty body"
-        if not start.startswith("<"):
-            return f"with {len(self.body)} bytes"
-        title = re.search(r"<title[^>]*>(.*?)</title", start, re.I | re.S)
-        return "with an HTML page" + (f' titled "{self.quotable(unescape(title[1]))}"' if title else "")
-
-    def names(self, *words: str) -> bool:
-        """Whether the error is about one of `words`: by its `param`, and without one by its message."""
-        if self.error["param"]:
-            return self.error["param"].split(".")[-1] in words
-        pattern = "|".join(re.escape(word) for word in words if word)
-        return re.search(rf"(?<!\w)({pattern})(?!\w)", self.error["message"], re.I) is not None
-
-    def quotable(self, text: str) -> str:
-        return quotable(text, self.api_key)
 
 
 def failure(reply: Reply) -> Exception:
@@ -250,9 +162,9 @@ def _asked_wait(headers: httpx.Headers) -> float:
     milliseconds, wish = _number(headers.get("retry-after-ms")), headers.get("retry-after")
     if milliseconds is not None:
         return milliseconds / 1000
-    seconds, until = _number(wish), _unix_seconds(wish)
+    seconds, until = _number(wish), unix_seconds(wish)
     if seconds is None and until is not None:
-        seconds = until - (_unix_seconds(headers.get("date")) or time.time())
+        seconds = until - (unix_seconds(headers.get("date")) or time.time())
     return max(seconds or 0.0, 0.0)
 
 
@@ -262,41 +174,3 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return number if number >= 0 else None
-
-
-def _unix_seconds(date: str | None) -> int | None:
-    try:
-        moment = parsedate_to_datetime(date or "")
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        return None
-
-
-def _error_fields(body: bytes) -> dict[str, str]:
-    """message, code, type and param of an error body, in any of the shapes that servers send."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        found = None
-    error: Any = found.get("error", found) if isinstance(found, dict) else None
-    if not isinstance(error, dict):
-        error = {"message": error}
-    error = {**error, "message": error.get("message") or error.get("detail")}
-    return {name: _text(error.get(name)) for name in ("message", "code", "type", "param")}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
-
-
-def quotable(text: str, key: str) -> str:
-    """At most 300 printable characters of `text` in one line, without the key, a part of it, or
-    anything that looks like one."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[:10_000]).split())
-    parts = {key[start : start + 8] for start in range(max(len(key) - 7, 1))}
-    words = (
-        "[key]" if any(part in word for part in parts) or re.search(r"\bsk-\w|\*{3}", word) else word
-        for word in line.split(" ")
-    )
-    shown = " ".join(words)
-    return shown if len(shown) <= 300 else f"{shown[:299]}…"

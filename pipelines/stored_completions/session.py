@@ -17,11 +17,11 @@ from typing import Any
 import duckdb
 
 from stored_completions import coverage, definitions, forced, journal, schema, store, undo, warehouse
-from stored_completions.client import Endpoint
 from stored_completions.content import record as policies
 from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
 from stored_completions.destinations.shipping import Shipping
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import StoredCompletionsError
 from stored_completions.interim import Interim
 from stored_completions.loading import Loading, warm_up

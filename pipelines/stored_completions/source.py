@@ -19,11 +19,12 @@ from dlt.common.schema import Schema
 from dlt.common.schema.utils import new_table
 from dlt.extract import DltResource, DltSource
 
-from stored_completions.client import Client, Endpoint
+from stored_completions.client import Client
 from stored_completions.content.policy import policy as kept
 from stored_completions.course import Course
 from stored_completions.cursor import Cursor
 from stored_completions.direct import Waiting
+from stored_completions.endpoint import Endpoint
 from stored_completions.lean import give_back
 from stored_completions.reader import Filter, cursor_key, pages
 from stored_completions.rounds import Round

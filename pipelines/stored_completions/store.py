@@ -12,8 +12,8 @@ from typing import Any
 
 import duckdb
 
-from stored_completions.client import Endpoint
 from stored_completions.completions import Known
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import UsageError
 from stored_completions.tables import LOAD_ID, SYNC_RUNS
 

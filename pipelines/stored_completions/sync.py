@@ -18,13 +18,14 @@ import duckdb
 
 from stored_completions import advice, custom, damage, warehouse
 from stored_completions.billing.syncing import BillSync
-from stored_completions.client import Client, Endpoint
+from stored_completions.client import Client
 from stored_completions.config import Settings
 from stored_completions.content.policy import Policy
 from stored_completions.course import Course
 from stored_completions.cursor import Cursor
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.shipping import shipping_to
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import StoredCompletionsError, UsageError, WarehouseError
 from stored_completions.full import FullRelist
 from stored_completions.interim import Interim

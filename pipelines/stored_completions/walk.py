@@ -14,9 +14,10 @@ the next is `chain`'s; here stands what makes the next walk begin early enough:
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stored_completions.chain import Chain, Listed, Request
+from stored_completions.chain import Chain
 from stored_completions.cursor import Cursor, Mark, Settled, Trail
 from stored_completions.errors import LimitTooLarge
+from stored_completions.listing import Listed, Request
 
 __all__ = ["Listed", "Pace", "Request", "Walk"]
 

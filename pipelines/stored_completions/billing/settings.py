@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
 
-from stored_completions.client import Endpoint
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import UsageError
 from stored_completions.refusals import ADMIN_KEY
 

@@ -8,8 +8,9 @@ from duckdb import DuckDBPyConnection
 
 from stored_completions import __version__
 from stored_completions.dashboard import palette, shown
+from stored_completions.dashboard.asked import Asked
 from stored_completions.dashboard.axis import Axis, axis
-from stored_completions.dashboard.contents import Asked, sections
+from stored_completions.dashboard.contents import sections
 from stored_completions.dashboard.facts import KEYS_SHOWN, gather
 from stored_completions.dashboard.figures import SQL as TOTALS
 from stored_completions.dashboard.figures import Figure, figures, totals
