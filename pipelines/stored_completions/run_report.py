@@ -7,7 +7,9 @@ from typing import Any
 from stored_completions.billing.bill import Bill
 from stored_completions.client import Traffic
 from stored_completions.course import Course
+from stored_completions.cursor import Cursor
 from stored_completions.deletions import Relisted
+from stored_completions.endpoint import Endpoint
 from stored_completions.errors import Stopped, StoredCompletionsError
 from stored_completions.messages.rounds import MessageCounts
 from stored_completions.rounds import Counts
@@ -145,6 +147,16 @@ class Report:
         behind = ": not published yet, publish_min_interval has not passed" if self.is_behind else ""
         said.append(f"{self.warehouse}{' (new)' if self.is_new_warehouse else ''}{behind}")
         return said
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run of one account that came to its end: where from, which cursor, and where that one stands now."""
+
+    report: Report
+    endpoint: Endpoint
+    key: str
+    cursor: Cursor | None
 
 
 def run_from_json(run: dict[str, Any]) -> dict[str, Any]:

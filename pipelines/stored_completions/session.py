@@ -6,9 +6,7 @@ it holds the warehouse's lock, and `turn` while it works on the file.
 """
 
 import contextlib
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock, Thread
@@ -16,12 +14,11 @@ from typing import Any
 
 import duckdb
 
-from stored_completions import coverage, definitions, forced, journal, schema, store, undo, warehouse
+from stored_completions import coverage, definitions, forced, journal, opening, store, warehouse
 from stored_completions.content import record as policies
 from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
 from stored_completions.destinations.shipping import Shipping
-from stored_completions.endpoint import Endpoint
 from stored_completions.errors import StoredCompletionsError
 from stored_completions.interim import Interim
 from stored_completions.loading import Loading, warm_up
@@ -32,19 +29,10 @@ from stored_completions.progress import Watcher
 from stored_completions.publishing import mark_unpublished, prepare, publish
 from stored_completions.reports import rollup
 from stored_completions.rounds import Round
-from stored_completions.run_report import TO_THE_END, Report, run_from_json
+from stored_completions.run_report import TO_THE_END, Ended, Report, run_from_json
 from stored_completions.store import Store
 from stored_completions.warehouse import Files
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A run of one account that came to its end: where from, which cursor, and where that one stands now."""
-
-    report: Report
-    endpoint: Endpoint
-    key: str
-    cursor: Cursor | None
+from stored_completions.wording import counted
 
 
 class Session:
@@ -104,11 +92,11 @@ class Session:
         if prepared.is_another:
             self.notes = journal.Notes()
         if self.files.was_cut():
-            self._recover()
+            opening.recover(self.files)
         if self._shipping is not None and self._shipping.follow():
             self.notes = journal.Notes()
         if self.files.working.exists():
-            self._reading = self._opened()
+            self._reading = opening.opened(self.files)
         self.store = Store(self._reading)
         self._is_ready = not self.store.is_empty
         self._check_policy()
@@ -195,8 +183,8 @@ class Session:
             self._keep_cursors(ended, self._state.basis)
         if self._must_publish():
             self._publish()
-        elif self._must_ship():
-            self._ship_or_raise()
+        elif self._must_ship() and (unshipped := self._ship(self.write().connection)):
+            raise unshipped
         for run in ended:
             run.report.published = self._has_published
             run.report.is_behind = self.files.unpublished.exists()
@@ -280,11 +268,6 @@ class Session:
             and self._shipping.is_behind(connection)
         )
 
-    def _ship_or_raise(self) -> None:
-        failure = self._ship(self.write().connection)
-        if failure is not None:
-            raise failure
-
     def _ship(self, connection: duckdb.DuckDBPyConnection) -> StoredCompletionsError | None:
         """Brings the destination what changed; what kept it from that is to be raised once analysts here have theirs."""
         if self._shipping is None:
@@ -295,8 +278,7 @@ class Session:
             return error
         if shipped.completions:
             self._watcher.say(
-                f"{shipped.completions:,} completion{'' if shipped.completions == 1 else 's'} shipped to "
-                f"{self._shipping.place}."
+                f"{counted(shipped.completions, 'completion')} shipped to {self._shipping.place}."
             )
         return None
 
@@ -310,20 +292,3 @@ class Session:
                 f"The content policy is {policies.described(self.policy.said())} from now on. What was read before "
                 f"stays as it was stored: `stored-completions purge` erases it."
             )
-
-    def _opened(self) -> duckdb.DuckDBPyConnection:
-        """The working file, open for reading; before that, one of an older version gets what it lacks."""
-        connection = warehouse.connect(self.files.working, read_only=True)
-        if not schema.is_behind(connection):
-            return connection
-        connection.close()
-        mark_unpublished(self.files)
-        with contextlib.closing(warehouse.connect(self.files.working, read_only=False)) as connection:
-            schema.renew(connection)
-        return warehouse.connect(self.files.working, read_only=True)
-
-    def _recover(self) -> None:
-        if self.files.working.exists():
-            with contextlib.closing(warehouse.connect(self.files.working, read_only=False)) as connection:
-                undo.recover(connection)
-        shutil.rmtree(self.files.dlt)
