@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import os
+import sys
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8  # glibc's names, from malloc.h
 _ALLOCATORS = {
@@ -19,9 +20,11 @@ def settle() -> None:
     freed memory for themselves: a fifth of the peak. The system's keeps what was large once, and an arena for
     each thread: pages come in others than rows are made in. It would give back the few megabytes in which batches
     of logprobs become columns, one after the other, and clear them anew for each: 2 microseconds for every 4 KB.
-    Has to come before either is imported.
+    httpx does without its own command line, which would import rich and pygments, where that cannot be imported.
+    Has to come before any of them is imported.
     """
     gc.set_threshold(300_000, 20, 20)
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     for name, value in _ALLOCATORS.items():
         os.environ.setdefault(name, value)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
