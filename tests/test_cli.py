@@ -119,6 +119,25 @@ class TestHelp:
         assert "Nothing new" in done.stdout
 
 
+class TestSettings:
+    def test_the_example_is_a_file_that_a_sync_takes(self, tmp_path: Path, sandbox: Sandbox) -> None:
+        (tmp_path / ".dlt").mkdir()
+        (tmp_path / ".dlt" / "config.toml").write_text(run("settings", "example", at=tmp_path).out)
+        assert run("sync", "--max-pages", "1", at=tmp_path, url=sandbox.base_url).code == 0
+
+    def test_they_are_listed_with_the_place_of_each_and_without_keys(self, tmp_path: Path) -> None:
+        (tmp_path / ".dlt").mkdir()
+        (tmp_path / ".dlt" / "config.toml").write_text('[sources.stored_completions]\nlookback = "2h"\n')
+        listed = run("settings", "list", at=tmp_path)
+        assert re.search(r"^lookback +2h +.*config\.toml", listed.out, re.M), listed
+        assert re.search(r"^api_key +\(set, not shown\) +OPENAI_API_KEY", listed.out, re.M)
+        assert KEY not in listed.out + listed.err
+        rows = json.loads(run("settings", "list", "--json", at=tmp_path).out)
+        assert {"setting": "model", "value": None, "from": "default"} in rows
+        wrong = run("settings", "list", "--source", "eu", at=tmp_path)
+        assert (wrong.code, "no [sources.stored_completions.eu]" in wrong.err) == (2, True)
+
+
 class TestSync:
     def test_in_a_pipe_it_says_what_came_of_it_and_no_more(self, sandbox: Sandbox, tmp_path: Path) -> None:
         sandbox.faults.extend([Fault.status(500)])

@@ -32,6 +32,7 @@ from stored_completions.commands.prices import prices
 from stored_completions.commands.purge import purge
 from stored_completions.commands.reconcile import reconcile  # noqa: F401  (adds itself to report)
 from stored_completions.commands.reports import report
+from stored_completions.commands.settings import settings
 from stored_completions.commands.sync import sync
 from stored_completions.commands.verify import verify
 from stored_completions.commands.views import views
@@ -257,6 +258,7 @@ cli.add_command(report)
 cli.add_command(export)
 cli.add_command(dashboard)
 cli.add_command(prices)
+cli.add_command(settings)
 cli.add_command(verify)
 cli.add_command(purge)
 cli.add_command(views)

@@ -51,8 +51,8 @@ def accounts(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path 
     UsageError for a name that no part has, unless flag `base_url` says where that one is.
     """
     values = Configuration(flags, environ, folder)
-    if flags.get("source") and not flags.get("base_url"):
-        _check_is_configured(str(flags["source"]), values.names)
+    if flags.get("source") and values.names and not flags.get("base_url"):
+        check_is_configured(str(flags["source"]), values.names)
     if flags.get("source") or not values.names:
         found = [settings(flags, environ, folder)]
     elif len(values.names) > 1 and flags.get("base_url"):
@@ -71,11 +71,16 @@ def _check_of_use(flags: Mapping[str, Any], found: list[Settings]) -> None:
         raise UsageError("--billing-since is for --billing, without which no bill is read: add it.")
 
 
-def _check_is_configured(name: str, names: list[str]) -> None:
-    if names and name not in names:
+def check_is_configured(name: str, names: list[str]) -> None:
+    """Raises UsageError unless a source of this name has a part of its own."""
+    if name not in names:
         letters = {"".join(sorted(each)): each for each in names}  # ue is nearer to eu than to us
         close = difflib.get_close_matches("".join(sorted(name)), letters, 1)
-        hint = f"did you mean {letters[close[0]]!r}?" if close else f"configured are {', '.join(names)}."
+        hint = (
+            f"did you mean {letters[close[0]]!r}?"
+            if close
+            else f"configured are {', '.join(names) or 'none'}."
+        )
         raise UsageError(
             f"--source is {name!r}, but there is no [sources.stored_completions.{name}] and no --base-url: {hint}"
         )

@@ -27,6 +27,8 @@ KNOWN = (
     "destination dataset table_format loader "
     "deletion_limit messages max_messages in_flight images requests_per_second"
 ).split()
+TABLES = ("content",)
+"""Settings of which one place can be laid over another; a variable for each member is a place too."""
 _FOR_DLT = ("max_table_nesting", "schema_contract", "root_key", "section")
 _NEAR = (0.85, 0.93)  # how alike the two names of the section are at least, of 1: a letter or two are wrong
 _SDK = {
@@ -49,12 +51,12 @@ class Configuration:
         """`folder` is the project's, where `.dlt/` is looked for; None: no file is read."""
         self._flags = flags
         self._environ = environ
-        self._files = [] if folder is None else [_section(path) for path in paths(folder, environ)]
+        self._files = [] if folder is None else [(path, _section(path)) for path in paths(folder, environ)]
         self._source: str | None = None
         _check_variables(environ)
         self.names = list(
             dict.fromkeys(
-                [*(name for file in self._files for name in _named(file)), *_named_variables(environ)]
+                [*(name for _, file in self._files for name in _named(file)), *_named_variables(environ)]
             )
         )
 
@@ -69,40 +71,39 @@ class Configuration:
         return self._flags.get(name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        return next(_given(self._candidates(name)), default)
+        return next(_given(value for value, _ in self._candidates(name)), default)
+
+    def said(self, name: str) -> list[tuple[Any, str]]:
+        """What counts of a setting, and the file or variable that says it; of a table each place, the strongest first."""
+        found = [(value, place) for value, place in self._candidates(name) if not _is_empty(value)]
+        return found if name in TABLES else found[:1]
 
     def text(self, name: str) -> str | None:
         value = self.get(name)
         return None if value is None else str(value).strip()
 
     def weakest_first(self, name: str) -> list[Any]:
-        """What each place says of a setting that is a table, so that one can be laid over the other.
+        """What each place says of a setting that is a table, so that one can be laid over the other."""
+        return [value for value, _ in self.said(name)][::-1]
 
-        A variable for each member is a place too.
-        """
-        said = [self._flags.get(name)]
+    def _candidates(self, name: str) -> Iterator[tuple[Any, str]]:
+        """Values and where they stand, those that win first."""
+        yield self._flags.get(name), f"--{name.replace('_', '-')}"
+        if self._source and name == "source":
+            yield self._source, f"[{'.'.join((*SECTION, self._source))}]"
         for part in (f"{self._source}__", "") if self._source else ("",):
             variable = f"{_PREFIX}{part}{name}".upper()
-            said += [self._members(f"{variable}__"), self._environ.get(variable)]
-        return [*_given((*said, *self._in_files(name)))][::-1]
-
-    def _candidates(self, name: str) -> Iterator[Any]:
-        yield self._flags.get(name)
-        if self._source:
-            yield (
-                self._source
-                if name == "source"
-                else self._environ.get(f"{_PREFIX}{self._source}__{name}".upper())
-            )
-        yield self._environ.get(_PREFIX + name.upper())
+            if name in TABLES:
+                yield self._members(f"{variable}__"), f"{variable}__…"
+            yield self._environ.get(variable), variable
         yield from self._in_files(name)
-        yield self._environ.get(_SDK.get(name, ""))
+        yield self._environ.get(_SDK.get(name, "")), _SDK.get(name, "")
 
-    def _in_files(self, name: str) -> Iterator[Any]:
-        for file in self._files:
+    def _in_files(self, name: str) -> Iterator[tuple[Any, str]]:
+        for path, file in self._files:
             if self._source:
-                yield file.get(self._source, {}).get(name)
-            yield file.get(name)
+                yield file.get(self._source, {}).get(name), f"{path} [{self._source}]"
+            yield file.get(name), str(path)
 
     def _members(self, prefix: str) -> dict[str, str]:
         return {
@@ -113,7 +114,11 @@ class Configuration:
 
 
 def _given(candidates: Iterable[Any]) -> Iterator[Any]:
-    return (value for value in candidates if value not in (None, "", (), {}))
+    return (value for value in candidates if not _is_empty(value))
+
+
+def _is_empty(value: Any) -> bool:
+    return value in (None, "", (), {})
 
 
 def paths(folder: Path, environ: Mapping[str, str]) -> Iterator[Path]:
