@@ -253,12 +253,20 @@ def test_the_example_names_every_setting_with_its_default() -> None:
 
 
 def test_every_setting_is_listed_with_its_place_and_no_key_is_shown(tmp_path: Path) -> None:
-    secrets = written(tmp_path, "secrets.toml", api_key="sk-secret", base_url="https://user:pass@host/v1")
+    written(tmp_path, "secrets.toml", api_key="sk-secret", base_url="https://user:pass@host/v1")
     environ = {"OPENAI_API_KEY": "sk-other", "OPENAI_ORG_ID": "org-1", f"{VARIABLE}PAGE_SIZE": "50"}
     found = {row["setting"]: row for row in effective.rows(environ, tmp_path, None)}
     assert list(found) == configuration.KNOWN
-    assert found["api_key"] == {"setting": "api_key", "value": "(set, not shown)", "from": str(secrets)}
-    assert found["base_url"] == {"setting": "base_url", "value": "(set, not shown)", "from": str(secrets)}
+    assert found["api_key"] == {
+        "setting": "api_key",
+        "value": "(set, not shown)",
+        "from": ".dlt/secrets.toml",
+    }
+    assert found["base_url"] == {
+        "setting": "base_url",
+        "value": "(set, not shown)",
+        "from": ".dlt/secrets.toml",
+    }
     assert (found["organization"]["value"], found["organization"]["from"]) == ("org-1", "OPENAI_ORG_ID")
     assert (found["page_size"]["value"], found["page_size"]["from"]) == ("50", f"{VARIABLE}PAGE_SIZE")
     assert (found["lookback"]["value"], found["lookback"]["from"]) == ("1h", "default")
@@ -277,10 +285,10 @@ def test_settings_are_listed_for_each_source_and_a_table_for_each_of_its_places(
     assert [
         row for row in found if row["source"] == "eu" and row["setting"] in ("model", "content", "lookback")
     ] == [
-        {"source": "eu", "setting": "model", "value": "m", "from": f"{file} [eu]"},
-        {"source": "eu", "setting": "lookback", "value": "2h", "from": str(file)},
+        {"source": "eu", "setting": "model", "value": "m", "from": ".dlt/config.toml [eu]"},
+        {"source": "eu", "setting": "lookback", "value": "2h", "from": ".dlt/config.toml"},
         {"source": "eu", "setting": "content", "value": {"ANSWERS": "drop"}, "from": f"{VARIABLE}CONTENT__…"},
-        {"source": "eu", "setting": "content", "value": "hash", "from": str(file)},
+        {"source": "eu", "setting": "content", "value": "hash", "from": ".dlt/config.toml"},
     ]
     assert {row["source"] for row in effective.rows(environ, tmp_path, "us")} == {"us"}
 

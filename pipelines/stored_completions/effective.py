@@ -1,5 +1,6 @@
 """What every setting is and where it stands, for people who look for what they set wrong."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -24,11 +25,14 @@ def rows(environ: Mapping[str, str], folder: Path, source: str | None) -> list[d
     Raises UsageError for files that cannot be read, and for names that no setting has.
     """
     values = Configuration({}, environ, folder)
-    if not values.names:
-        return [row for name in KNOWN for row in _rows(values, name)]
-    wanted = [source] if source else values.names
+    chosen: list[tuple[Configuration, dict[str, Any]]] = [
+        (values.of(each), {"source": each}) for each in ([source] if source else values.names)
+    ] or [(values, {})]
     return [
-        {"source": each} | row for each in wanted for name in KNOWN for row in _rows(values.of(each), name)
+        head | row | {"from": row["from"].removeprefix(f"{folder}{os.sep}")}
+        for own, head in chosen
+        for name in KNOWN
+        for row in _rows(own, name)
     ]
 
 
