@@ -18,13 +18,11 @@ from stored_completions import extra as fit
 from stored_completions import usual_logprobs
 from stored_completions.extra import Extra, take
 from stored_completions.pages import elements, fields, loads
-from stored_completions.tables import LOGPROBS, TOP_LOGPROBS, Table
+from stored_completions.tables import KINDS, LOGPROBS, TOP_LOGPROBS, Table
 from stored_completions.usual_logprobs import Unusual, entries
 
 LogprobTables = dict[str, pa.Table]
 Lists = dict[str, pa.ListArray]  # of tokens, one for each choice, by kind
-
-KINDS = ("content", "refusal")
 
 _ALTERNATIVE = [("token", pa.string()), ("bytes", pa.list_(pa.uint8())), ("logprob", pa.float64())]
 _TOKEN = pa.struct([*_ALTERNATIVE, ("top_logprobs", pa.list_(pa.struct(_ALTERNATIVE)))])

@@ -10,6 +10,8 @@ from functools import cached_property
 import pyarrow as pa
 
 LOAD_ID = "_dlt_load_id"
+KINDS = ("content", "refusal")
+"""Which text of a choice a token is part of."""
 
 _ARROW = {
     "text": pa.string(),

@@ -37,8 +37,8 @@ def digest(
 
 
 def digest_of(connection: duckdb.DuckDBPyConnection, sql: str, table: Table) -> tuple[int, int]:
-    """The same of a query that gives the table's columns."""
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    """The same of a query that gives the table's columns, however they are stored."""
+    names = ", ".join(_of_its_type(column) for column in table.columns)
     found = connection.execute(f"select count(*), coalesce(sum(hash(row({names}))::hugeint), 0) from ({sql})")
     count, total = found.fetchall()[0]
     return int(count), int(total)
@@ -51,4 +51,8 @@ def _as_it_was(table: Table) -> str:
 def _cast(column: Column) -> str:
     if column.type in ("text", "json"):
         return unescaped(column)
-    return f'"{column.name}"::{schema.SQL_TYPES[column.type]} as "{column.name}"'
+    return f'{_of_its_type(column)} as "{column.name}"'
+
+
+def _of_its_type(column: Column) -> str:
+    return f'"{column.name}"::{schema.SQL_TYPES[column.type]}'
