@@ -1,16 +1,13 @@
 """The working file while it is written: dlt on a connection of ours, one package a round.
 
-dlt is imported here and in `source`, and only once there is something to write: its import alone
-costs more than a sync with nothing new.
+dlt is imported only once there is something to write: its import alone costs more than a sync with nothing new.
 """
 
 import contextlib
 import gc
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Thread
 from typing import Any
 
 import duckdb
@@ -18,6 +15,7 @@ import pyarrow as pa
 
 from stored_completions import blank, room, store, undo, warehouse
 from stored_completions.errors import WarehouseError
+from stored_completions.imported import imported_dlt
 from stored_completions.lean import give_back
 from stored_completions.publishing import mark_unpublished
 from stored_completions.rounds import Round
@@ -29,16 +27,6 @@ _MEMORY = 200_000_000
 _MEMORY_TO_WRITE = 100_000_000
 _MEMORY_KEPT = 8_000_000
 _MANY_ROUNDS = 6  # in which dlt leaves a megabyte of cyclic garbage each
-_DLT = {
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "RUNTIME__LOG_LEVEL": "CRITICAL",
-    "LOAD__DELETE_COMPLETED_JOBS": "true",
-    "LOAD__TRUNCATE_STAGING_DATASET": "true",
-    "LOAD__WORKERS": "1",
-    "NORMALIZE__WORKERS": "1",
-    "DATA_WRITER__ROW_GROUP_SIZE": "122880",
-    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "false",
-}
 
 
 class Loading:
@@ -133,24 +121,6 @@ class Loading:
         self.connection.close()
         if not self._may_be_recovered:
             shutil.rmtree(self._files.dlt, ignore_errors=True)
-
-
-def warm_up() -> Thread:
-    """Imports dlt meanwhile: while one waits for the server, it costs no time."""
-    thread = Thread(target=imported_dlt, name="import dlt")
-    thread.start()
-    return thread
-
-
-def imported_dlt() -> Any:
-    """dlt itself, set up as a sync needs it."""
-    for name, value in _DLT.items():
-        os.environ.setdefault(name, value)
-    import dlt
-
-    import stored_completions.source  # noqa: F401
-
-    return dlt
 
 
 def _pipeline(destination: Any, files: Files) -> Any:

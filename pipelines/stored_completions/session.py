@@ -20,8 +20,9 @@ from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
 from stored_completions.destinations.shipping import Shipping
 from stored_completions.errors import StoredCompletionsError
+from stored_completions.imported import warm_up
 from stored_completions.interim import Interim
-from stored_completions.loading import Loading, warm_up
+from stored_completions.loading import Loading
 from stored_completions.messages import keys
 from stored_completions.messages.hashes import Hashes
 from stored_completions.prices.overrides import NONE, Overrides

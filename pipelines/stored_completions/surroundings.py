@@ -1,0 +1,20 @@
+"""dlt's surroundings in a sync: where its settings stand, without what it starts for its own logs and telemetry."""
+
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.resolve import resolve_configuration
+from dlt.common.configuration.specs import PluggableRunContext, RuntimeConfiguration
+from dlt.common.runtime.run_context import RunContext
+
+
+class Surroundings(RunContext):
+    """dlt's own context of a run, its settings in the same places. It sets up no HTTP client, which dlt itself would
+    use for telemetry and would import requests for, and looks for no plugins among all that is installed."""
+
+    def initialize_runtime(self, runtime_config: RuntimeConfiguration | None = None) -> None:
+        self._runtime_config = runtime_config or resolve_configuration(RuntimeConfiguration())
+
+
+def settle() -> None:
+    """Makes these the surroundings, unless dlt has others already, as in a program that calls a sync."""
+    if PluggableRunContext not in Container():
+        Container()[PluggableRunContext] = PluggableRunContext(Surroundings(None))
