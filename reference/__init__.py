@@ -1,6 +1,6 @@
 """`make reference`: writes sql/README.md, what an analyst reads beside the published file.
 
-Everything on it is taken from where it is true: tables and columns with their meaning from `tables.py`
+Everything on it is taken from where it is true: tables and columns with their meaning from `tables/`
 and the headers under `sql/`, types from a warehouse that was really synced, and answers from running
 each file under `sql/examples/` on the demo account (its seed and its clock stand still).
 

@@ -38,7 +38,7 @@ class Relation:
 
 
 def relations(connection: duckdb.DuckDBPyConnection, folder: Path | None = None) -> list[Relation]:
-    """All that is described: tables in the order of `tables.py`, views by name after the one to start from."""
+    """All that is described: tables in the order of `tables/`, views by name after the one to start from."""
     types = _types(connection)
     examples = models.models("examples", folder)
     portable = {view.relation for view in models.models("marts") if view.is_portable}
@@ -61,7 +61,7 @@ def problems(connection: duckdb.DuckDBPyConnection, folder: Path | None = None) 
     said = []
     for name, types in _types(connection).items():
         if name.removesuffix("_marks") not in described:
-            said.append(f"{name} is described nowhere: add it to tables.py, or its file under sql/.")
+            said.append(f"{name} is described nowhere: add it to tables/, or its file under sql/.")
         elif name in described:
             said += [
                 f"{name}.{column} is described nowhere." for column in _undescribed(described[name], types)

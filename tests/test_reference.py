@@ -65,7 +65,7 @@ def test_what_lacks_is_told_with_the_remedy(tmp_path: Path) -> None:
     connection.execute("create table chat.stranger (a integer)")
     connection.execute("alter table chat.sources add column colour text")
     assert set(problems(connection, tmp_path)) - set(without) == {
-        "chat.stranger is described nowhere: add it to tables.py, or its file under sql/.",
+        "chat.stranger is described nowhere: add it to tables/, or its file under sql/.",
         "chat.sources.colour is described nowhere.",
         "sql/examples/a.sql: the header is no question, it must end in a question mark.",
         "sql/examples/b.sql: about names chat.nothing, which is no table or view.",
