@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -128,7 +129,7 @@ def test_nothing_is_moved_where_the_copy_cannot_be_restored(
         own.working.unlink()
     else:
         with closing(duckdb.connect(str(own.published))) as connection:
-            connection.execute("update chat.publication set generation = 'another'")
+            connection.execute("update chat.publication set generation = uuid()")
     size = own.published.stat().st_size
     os.truncate(own.published, 1 << 43)
     before = sorted(path.name for path in own.folder.iterdir())
@@ -145,15 +146,15 @@ def test_nothing_is_moved_where_the_copy_cannot_be_restored(
 
 def test_what_is_kept_aside_twice_is_kept_twice(folder: Path, sandbox: Sandbox) -> None:
     """Two working files that went ahead of the same copy in their own ways."""
-    own = files(folder)
+    own, same = files(folder), uuid4()
     for _ in range(2):
         with closing(duckdb.connect(str(own.working))) as connection:
-            connection.execute("update chat.publication set generation = 'same'")
+            connection.execute("update chat.publication set generation = ?", [same])
         heard = Heard()
         assert synced(sandbox, folder, watcher=heard).outcome == "nothing_new"
         assert "is another copy" in heard.sentences[0]
-    kept = sorted(path.name for path in own.folder.glob("*.same*"))
-    assert kept == ["stored_completions.same-2.duckdb", "stored_completions.same.duckdb"]
+    kept = sorted(path.name for path in own.folder.glob(f"*.{same.hex}*"))
+    assert kept == [f"stored_completions.{same.hex}{which}.duckdb" for which in ("-2", "")]
     assert_exact(folder, sandbox.account)
 
 

@@ -14,6 +14,7 @@ from stored_completions.tables import (
     COMPLETIONS,
     KINDS,
     LOGPROBS,
+    PUBLICATION,
     REFERENCE_TABLES,
     TABLES,
     TOP_LOGPROBS,
@@ -41,8 +42,13 @@ _LONG_TEXT = {
 }
 """Columns that DuckDB would compress by its usual way for texts, nine times as long and half as well as by zstd."""
 _KIND = f"ENUM({', '.join(repr(kind) for kind in KINDS)})"
-_STORED_AS = {LOGPROBS.name: {"kind": _KIND}, TOP_LOGPROBS.name: {"kind": _KIND}}
-"""Texts of which there are few, and in runs: so they take no room, as a varchar two bits a row, 3 % of all logprobs."""
+_STORED_AS = {
+    LOGPROBS.name: {"kind": _KIND},
+    TOP_LOGPROBS.name: {"kind": _KIND},
+    PUBLICATION.name: {"generation": "UUID"},
+}
+"""Texts that take less room as something else: a run of one ENUM none, as a varchar two bits a row, 3 % of all logprobs;
+and a row of nothing but numbers none, as a varchar makes it a block of 256 KB."""
 
 _DLT = (
     "create table if not exists chat._dlt_loads (load_id varchar not null, schema_name varchar,"

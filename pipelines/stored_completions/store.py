@@ -23,7 +23,7 @@ RESOURCE = "completions"
 _OWN_TABLES = (
     "create schema if not exists chat",
     "create table if not exists chat.publication"
-    " (generation varchar, published_at timestamp with time zone, schema_version bigint)",
+    " (generation uuid, published_at timestamp with time zone, schema_version bigint)",
     "create table if not exists chat.sources (source varchar, base_url varchar, project varchar,"
     " organization varchar, first_synced_at timestamp with time zone, last_synced_at timestamp with time zone,"
     " covered_from timestamp with time zone, relisted_at timestamp with time zone,"

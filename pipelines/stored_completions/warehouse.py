@@ -31,6 +31,8 @@ from stored_completions.errors import Busy, WarehouseError
 DEFAULT_NAME = "stored_completions.duckdb"
 SCHEMA_VERSION = 2
 
+_GENERATION = "replace(generation::varchar, '-', '')"  # a UUID, or its digits as older versions stored it
+
 
 @dataclass(frozen=True)
 class Files:
@@ -192,7 +194,7 @@ def generation(path: Path) -> str | None:
         return None
     with contextlib.closing(connect(path, read_only=True)) as connection:
         try:
-            row = _first(connection, "select generation, schema_version from chat.publication")
+            row = _first(connection, f"select {_GENERATION}, schema_version from chat.publication")
         except duckdb.Error as error:
             raise _why_unopened(path, error) from error
     if row is None:
