@@ -20,7 +20,7 @@ from stored_completions import cli, lean
 IMPORTS = "start, imports"
 PHASES = {
     "HTTP": ["client:Client._reply"],
-    "pages into completions": ["reader:read_page"],
+    "pages into completions": ["page_decoder:PageDecoder.read"],
     "ids, hashes": ["reader:_take"],
     "walk": ["course:Course.take"],
     "look for known ids": ["store:Store.known", "store:Store.purged"],

@@ -136,7 +136,11 @@ def document(raw: bytes) -> str:
 
 
 def base64_bytes(raw: bytes) -> bytes:
-    encoded = text(raw)
+    return unencoded(text(raw))
+
+
+def unencoded(encoded: str) -> bytes:
+    """The bytes of which this is the one base64 text."""
     try:
         decoded = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -1,6 +1,6 @@
 """What a sync must know of a listed object before it looks inside: its id, its time and its hash."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
     `created` is in unix seconds, also where it was sent as text or float; `created_column` is None where
     its column cannot hold what was sent. `row_hash` is that of the object as sent, the order of its fields
-    and of its metadata aside; `entry` is the object itself, and `usual` the same decoded, if it has that shape.
+    and of its metadata aside; `usual` is the same decoded, if it has that shape. It stands among `entries`.
     """
 
     completion_id: str
@@ -30,8 +30,14 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     created_column: int | None
     model: str | None
     row_hash: str
-    entry: Entry
+    entries: Sequence[Entry]
+    at: int = 0
     usual: shape.Usual | None = None
+
+    @property
+    def entry(self) -> Entry:
+        """The object itself."""
+        return self.entries[self.at]
 
 
 def item(entry: Entry, hashed: Hashed | None = None) -> Item | None:
@@ -39,12 +45,18 @@ def item(entry: Entry, hashed: Hashed | None = None) -> Item | None:
 
     `hashed` makes its hash of the members as sent; without, what is decoded already is hashed.
     """
-    usual = shape.usual(entry.text)
+    return entry_at([entry], 0, shape.usual(entry.text), hashed)
+
+
+def entry_at(
+    entries: Sequence[Entry], at: int, usual: shape.Usual | None, hashed: Hashed | None
+) -> Item | None:
+    """The same of one of several; `usual` is what it is decoded, None if it has not that shape."""
     if usual is not None:
         sent = usual.sent
-        made = shape.row_hash(usual) if hashed is None else hashed(entry.members or {})
-        return Item(sent.id, sent.created, sent.created, sent.model, made, entry, usual)
-    members = entry.members
+        made = shape.row_hash(usual) if hashed is None else hashed(entries[at].members or {})
+        return Item(sent.id, sent.created, sent.created, sent.model, made, entries, at, usual)
+    members = entries[at].members
     if members is None:
         return None
     completion_id = fit.fitting(fit.text, bytes(members.get("id", _NULL)))
@@ -58,7 +70,8 @@ def item(entry: Entry, hashed: Hashed | None = None) -> Item | None:
         None if column is None else column // 1_000_000,
         fit.fitting(fit.text, bytes(members.get("model", _NULL))),
         (hashed or row_hash)(members),
-        entry,
+        entries,
+        at,
     )
 
 

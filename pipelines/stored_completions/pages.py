@@ -11,7 +11,7 @@ characters) are cut by a slower scanner into the same slices; `is_strict` tells 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from struct import pack
@@ -82,9 +82,28 @@ class Entry(msgspec.Struct, frozen=True, dict=True):
 class Page:
     """One list page; `has_more` is None where the server did not say, `size` is the body's length in bytes."""
 
-    completions: list[Entry]
+    completions: Sequence[Entry]
     has_more: bool | None
     size: int
+
+
+class Uncut(Sequence[Entry]):
+    """The entries of a page that was read in another way: cut out of its `text` once one of them is wanted."""
+
+    def __init__(self, text: bytes, count: int) -> None:
+        """`text` is UTF-8, and a page of so many entries, each of which can be read."""
+        self._text = text
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._entries[at]
+
+    @cached_property
+    def _entries(self) -> list[Entry]:
+        return [Entry(raw) for raw in _page.decode(self._text).data]
 
 
 def read_page(body: bytes) -> Page:

@@ -4,7 +4,7 @@ As soon as a page's ids are known the course says which page comes next, and tha
 while this one is being normalised.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
@@ -13,9 +13,10 @@ from stored_completions.client import Answer, Client
 from stored_completions.course import Course, Line
 from stored_completions.cursor import Cursor
 from stored_completions.errors import CursorGone, LimitTooLarge, OrderRefused, PageTooHeavy
-from stored_completions.items import Hashed, Item, item
+from stored_completions.items import Hashed, Item
 from stored_completions.listing import Listed, Request
-from stored_completions.pages import Entry, Page, read_page
+from stored_completions.page_decoder import DecodedPage, PageDecoder
+from stored_completions.pages import Entry
 from stored_completions.probes import Probe
 
 MOST_BYTES = 32_000_000
@@ -97,7 +98,8 @@ class _Fetching:
         self._client = client
         self._query = query
         self._most_bytes = most_bytes
-        self._lines: dict[Future[Answer[Page]], tuple[Line, Request]] = {}
+        self._lines: dict[Future[Answer[DecodedPage]], tuple[Line, Request]] = {}
+        self._decoder = PageDecoder()
         self._row_bytes = 1
 
     def begin(self, course: Course, left: int | None) -> bool:
@@ -118,7 +120,7 @@ class _Fetching:
         is_light = rows * self._row_bytes <= self._most_bytes
         return not self._lines or (is_light and (left is None or len(self._lines) < left))
 
-    def come(self, course: Course) -> tuple[Line, Answer[Page]] | None:
+    def come(self, course: Course) -> tuple[Line, Answer[DecodedPage]] | None:
         """Waits for a page and hands it out; None for one that was refused, which is asked for in another way."""
         done, _ = wait(self._lines, return_when=FIRST_COMPLETED)
         future = next(each for each in self._lines if each in done)
@@ -134,15 +136,15 @@ class _Fetching:
         except OrderRefused as refusal:
             course.order_refused(line, refusal)
         else:
-            rows = len(answer.value.completions)
+            rows = len(answer.value.page.completions)
             self._row_bytes = max(self._row_bytes // 2, answer.size // max(rows, 1), 1)
             return line, answer
         return None
 
-    def _ask(self, request: Request) -> "Future[Answer[Page]]":
+    def _ask(self, request: Request) -> "Future[Answer[DecodedPage]]":
         return self._pool.submit(
             self._client.list_completions,
-            read_page,
+            self._decoder.read,
             limit=request.limit,
             after=request.after,
             order=request.order,
@@ -152,14 +154,14 @@ class _Fetching:
         )
 
 
-def _take(course: Course, line: Line, answer: Answer[Page], hashed: Hashed | None) -> Taken:
-    listed = [(item(entry, hashed), entry) for entry in answer.value.completions]
-    seen = [_seen(*pair) for pair in listed]
-    fresh = course.take(line, seen, answer.value.has_more, answer.date, answer.size)
-    items = [found for at in fresh if (found := listed[at][0]) is not None]
+def _take(course: Course, line: Line, answer: Answer[DecodedPage], hashed: Hashed | None) -> Taken:
+    page, listed = answer.value.page, answer.value.items(hashed)
+    seen = [_seen(found, page.completions, at) for at, found in enumerate(listed)]
+    fresh = course.take(line, seen, page.has_more, answer.date, answer.size)
+    items = [found for at in fresh if (found := listed[at]) is not None]
     return Taken(
         items=items,
-        nameless=[listed[at][1] for at in fresh if listed[at][0] is None],
+        nameless=[page.completions[at] for at in fresh if listed[at] is None],
         late=course.late(line, [seen[at] for at in fresh]),
         listed=len(listed),
         size=answer.size,
@@ -168,7 +170,7 @@ def _take(course: Course, line: Line, answer: Answer[Page], hashed: Hashed | Non
     )
 
 
-def _seen(found: Item | None, entry: Entry) -> Listed:
+def _seen(found: Item | None, entries: Sequence[Entry], at: int) -> Listed:
     if found is not None:
         return Listed(found.completion_id, found.created, model=found.model)
-    return Listed("sha256:" + sha256(entry.text).hexdigest(), None, has_id=False)
+    return Listed("sha256:" + sha256(entries[at].text).hexdigest(), None, has_id=False)

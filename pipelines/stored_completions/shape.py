@@ -1,17 +1,19 @@
 """The usual shape of a completion, as one typed decoder reads it, and the hash of one.
 
 Whatever is not exactly as declared here (a field that nobody knows, a value that its column cannot hold,
-audio, citations of another kind) makes it refuse the whole object.
+citations of another kind) makes it refuse the whole object.
 """
 
 import hmac
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from stored_completions.extra import FIRST_SECOND, LAST_SECOND
+from stored_completions import deep
+from stored_completions.extra import FIRST_SECOND, LAST_SECOND, Misfit, unencoded
 
 _Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Second = Annotated[int, Meta(ge=FIRST_SECOND, le=LAST_SECOND)]
@@ -52,6 +54,13 @@ class Annotation(_Strict):
     url_citation: _Citation
 
 
+class Audio(_Strict):
+    id: str | None = None
+    expires_at: _Second | None = None
+    transcript: str | None = None
+    data: str | None = None
+
+
 class _Message(_Strict):
     role: str | None = None
     content: str | None = None
@@ -59,7 +68,7 @@ class _Message(_Strict):
     tool_calls: list[ToolCall] | None = None
     annotations: list[Annotation] | None = None
     function_call: Function | None = None
-    audio: None = None
+    audio: Audio | None = None
 
 
 class Choice(_Strict):
@@ -123,7 +132,13 @@ class Usual(Struct, gc=False):
     pairs: dict[str, str] | None
 
 
+class _Listed(Struct):
+    data: list[Completion]
+    has_more: bool | None = None
+
+
 _completion = msgspec.json.Decoder(Completion)
+_page = msgspec.json.Decoder(_Listed)
 _pairs = msgspec.json.Decoder(dict[str, str] | None)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -132,16 +147,26 @@ def usual(text: Raw) -> Usual | None:
     """The completion in `text`; None if it has another shape, or no id."""
     try:
         sent = _completion.decode(text)
-        pairs = _pairs.decode(sent.metadata)
     except (msgspec.DecodeError, RecursionError):
         return None
-    choices = sent.choices
-    if not sent.id or (len(choices) > 1 and len({choice.index for choice in choices}) < len(choices)):
+    return _usual(sent)
+
+
+@dataclass(frozen=True)
+class UsualPage:
+    """A list page, as `pages.Page`; a completion is None if it has another shape all the same."""
+
+    completions: list[Usual | None]
+    has_more: bool | None
+
+
+def usual_page(text: bytes) -> UsualPage | None:
+    """The page in `text`, which is UTF-8, decoded at once; None if any completion refuses that, or no page is."""
+    try:
+        page = deep.with_room(_page.decode, text)
+    except (msgspec.DecodeError, RecursionError):
         return None
-    for choice in choices:
-        if choice.message.tool_calls and not all(map(_is_usual, choice.message.tool_calls)):
-            return None
-    return Usual(sent, pairs)
+    return UsualPage(list(map(_usual, page.data)), page.has_more)
 
 
 def row_hash(found: Usual) -> str:
@@ -159,6 +184,30 @@ def hashed(text: bytes, key: bytes = b"") -> str:
     return digest[:16].hex()
 
 
+def _usual(sent: Completion) -> Usual | None:
+    """The completion, unless there is more to say against it than its types do."""
+    choices = sent.choices
+    if not sent.id or (len(choices) > 1 and len({choice.index for choice in choices}) < len(choices)):
+        return None
+    for choice in choices:
+        message = choice.message
+        if message.tool_calls and not all(map(_is_usual, message.tool_calls)):
+            return None
+        if message.audio and not _is_audible(message.audio):
+            return None
+    try:
+        return Usual(sent, _pairs.decode(sent.metadata))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
 def _is_usual(call: ToolCall) -> bool:
     """Whether it has what its type says, and nothing else."""
     return (call.type == "custom") == (call.custom is not None) == (call.function is None)
+
+
+def _is_audible(audio: Audio) -> bool:
+    try:
+        return audio.data is None or unencoded(audio.data) is not None
+    except Misfit:
+        return False

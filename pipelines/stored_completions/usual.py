@@ -4,11 +4,11 @@ from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
 from stored_completions.exact import DAY, UNJUDGED, Gathered, Row
-from stored_completions.extra import Extra, is_empty
+from stored_completions.extra import Extra, is_empty, unencoded
 from stored_completions.items import Item
 from stored_completions.logprobs import Slice
 from stored_completions.pages import is_strict
-from stored_completions.shape import Annotation, Choice, ToolCall, Usage
+from stored_completions.shape import Annotation, Audio, Choice, ToolCall, Usage
 
 _NO_DETAILS = (None,) * 5
 _NO_CALL, _NO_AUDIO = (None,) * 2, (None,) * 4
@@ -71,9 +71,16 @@ def _add_choice(id_: str, date: int, choice: Choice, gathered: Gathered) -> None
         gathered.slices.append(Slice(id_, index, date, choice.logprobs, extra))
     texts = (message.role, message.content, refusal if was_sent else None, was_sent)
     called = astuple(message.function_call) if message.function_call else _NO_CALL
+    audio = _audio(message.audio) if message.audio else _NO_AUDIO
     gathered.rows["choices"].append(
-        (id_, index, date, choice.finish_reason, *texts, *called, *UNJUDGED, *_NO_AUDIO, None, extra)
+        (id_, index, date, choice.finish_reason, *texts, *called, *UNJUDGED, *audio, None, extra)
     )
+
+
+def _audio(audio: Audio) -> Row:
+    expires_at = None if audio.expires_at is None else audio.expires_at * 1_000_000
+    data = None if audio.data is None else unencoded(audio.data)
+    return audio.id, expires_at, audio.transcript, data
 
 
 def _tool_call(call: ToolCall) -> Row:
