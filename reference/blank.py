@@ -16,7 +16,7 @@ def make(path: Path) -> None:
             schema.create_missing(connection)
             models.create_views(connection)
             models.comment_tables(connection)
-            definitions.note(connection, [models.fingerprint()])
+            definitions.note(connection, definitions.of_program())
 
 
 def main() -> None:

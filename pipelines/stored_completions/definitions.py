@@ -4,8 +4,9 @@ They are renewed before a copy is published, and a newer program, newer prices o
 to publish, also when no completion is new.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
 
 import duckdb
 
@@ -13,7 +14,15 @@ from stored_completions import custom, models
 from stored_completions.prices import sets as prices
 from stored_completions.prices.overrides import NONE, Overrides
 
-_TABLE = "create table if not exists chat.definitions (fingerprint varchar)"
+_TABLE = "create table if not exists chat.definitions (program uuid, prices uuid, own_views uuid)"
+
+
+class Versions(NamedTuple):
+    """What the definitions are of, each changing with that part and with nothing else; None: they are not there."""
+
+    program: UUID | None = None
+    prices: UUID | None = None
+    own_views: UUID | None = None
 
 
 def refresh(
@@ -34,7 +43,7 @@ def refresh_ours(connection: duckdb.DuckDBPyConnection, overrides: Overrides, vi
         return
     prices.load(connection, overrides)
     connection.execute("begin")
-    if models.fingerprint() not in held:
+    if wanted.program != held.program:
         models.create_views(connection)
         models.comment_tables(connection)
     note(connection, wanted)
@@ -48,20 +57,34 @@ def are_outdated(
     return _held(connection) != _wanted(overrides, views)
 
 
-def note(connection: duckdb.DuckDBPyConnection, fingerprints: Iterable[str]) -> None:
+def note(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
     """Notes of what the warehouse's definitions are."""
     connection.execute(_TABLE)
+    connection.execute("alter table chat.definitions drop column if exists fingerprint")  # an older version's
     connection.execute("delete from chat.definitions")
-    connection.execute("insert into chat.definitions select unnest(?::varchar[])", [sorted(fingerprints)])
+    connection.execute(
+        "insert into chat.definitions (program, prices, own_views) values (?, ?, ?)", [*versions]
+    )
 
 
-def _held(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def of_program() -> Versions:
+    """Those of this program's views and descriptions, without prices."""
+    return Versions(_uuid(models.fingerprint()))
+
+
+def _held(connection: duckdb.DuckDBPyConnection) -> Versions:
     try:
-        return {row[0] for row in connection.execute("select fingerprint from chat.definitions").fetchall()}
-    except duckdb.CatalogException:
-        return set()
+        row = connection.execute("select program, prices, own_views from chat.definitions").fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):  # there is none yet, or an older version's
+        row = None
+    return Versions(*row) if row else Versions()
 
 
-def _wanted(overrides: Overrides, views: Path | None) -> set[str]:
-    parts = (models.fingerprint(), prices.fingerprint(overrides), custom.fingerprint(views))
-    return {part for part in parts if part}
+def _wanted(overrides: Overrides, views: Path | None) -> Versions:
+    own = custom.fingerprint(views)
+    return Versions(of_program().program, _uuid(prices.fingerprint(overrides)), _uuid(own) if own else None)
+
+
+def _uuid(fingerprint: str) -> UUID:
+    """Half of a SHA-256: a row of nothing but numbers takes no block of the file, one with a text 256 KB."""
+    return UUID(fingerprint[:32])

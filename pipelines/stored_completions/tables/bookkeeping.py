@@ -96,9 +96,11 @@ schema_version  bigint     version of the program's own tables
 
 DEFINITIONS = kept(
     "definitions",
-    "What views and costs are of: a row for the program's SQL, one for prices, and one for your own views, if any.",
-    "fingerprint",
+    "What the views and costs of this file are of; one row.",
+    "program",
     """
-fingerprint  text  changes with that part, and with nothing else
+program    text  changes with the program's views, reports, checks and descriptions
+prices     text  changes with the prices, yours included
+own_views  text  changes with your own views; NULL: there are none
 """,
 )
