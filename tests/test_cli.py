@@ -87,6 +87,7 @@ class TestHelp:
             (["sync", "--billing-since", "2026-01-31"], "--billing-since is for --billing, without which"),
             (["sync", "--full", "--since", "30d"], "--since is for a sync without --full"),
             (["sync", "--metadata", "team"], "metadata takes key=value, not 'team'"),
+            (["sync", "--metadata", "=search"], "metadata takes key=value, not '=search'"),
             (["sync", "--source", "a/b"], "source is 'a/b', but it must be a short name"),
             (["sync", "--base-url", "http://example.com/v1"], "use https, or --insecure-http"),
             (["sync", "--warehouse", "."], "'.' is a directory"),

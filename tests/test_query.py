@@ -43,7 +43,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def connection(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with query.reading(warehouse) as connection:
+    with query.reading(warehouse, of_anybody=True) as connection:
         yield connection
 
 
@@ -60,7 +60,7 @@ def test_names_are_found_without_their_schema(tmp_path: Path) -> None:
             "create schema chat; create table chat.usage as select 1 as tokens; create schema marts"
         )
         connection.execute("create view marts.usage_wide as from chat.usage")
-    with query.reading(path) as connection:
+    with query.reading(path, of_anybody=True) as connection:
         assert query.select(connection, "from usage_wide join usage using (tokens)").rows.__next__() == (1,)
         assert list(query.select(connection, "show tables").rows) == [("usage",), ("usage_wide",)]
 
@@ -265,7 +265,7 @@ class TestReach:
         as_text: bool,
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(UsageError) as raised, query.reading(warehouse) as connection:
+        with pytest.raises(UsageError) as raised, query.reading(warehouse, of_anybody=True) as connection:
             list(query.select(connection, sql, as_text=as_text).rows)
         assert said in str(raised.value)
         assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from console import run
 from stored_completions import warehouse
 from stored_completions.errors import WarehouseError
 from stored_completions.publishing import Prepared, prepare
@@ -282,6 +283,72 @@ def nobody(folder: Path) -> list[str]:
     for path in (folder, *folder.parents[: len(folder.parents) - 2]):
         path.chmod(path.stat().st_mode | 0o055)
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("chat.duckdb", "DuckDB names a database after its file"),
+        ("Marts.duckdb", "DuckDB names a database after its file"),
+        ("100%.duckdb", "dlt cannot write beside it"),
+        ("100%/a.duckdb", "dlt cannot write beside it"),
+        ("a\\b.duckdb", "DuckDB takes it for a /"),
+    ],
+)
+def test_a_name_that_no_warehouse_can_have_is_refused_before_anything_is_made(
+    tmp_path: Path, sandbox: Sandbox, name: str, why: str
+) -> None:
+    for command in ("sync", "check"):
+        done = run(command, "--warehouse", name, at=tmp_path, url=sandbox.base_url)
+        assert (done.code, why in done.out + done.err) == (2, True)
+    assert not (tmp_path / ".stored_completions").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["it's.duckdb", 'q"q.duckdb', "a b;c?x=1#.duckdb", "\u65e5.duckdb", "{x}.db"]
+)
+def test_any_other_name_will_do(tmp_path: Path, sandbox: Sandbox, name: str) -> None:
+    assert run("sync", "--warehouse", name, at=tmp_path, url=sandbox.base_url).code == 0
+    for command in (
+        ["query", "select count(*) from chat.completions"],
+        ["verify"],
+        ["purge", "--older-than", "0s", "--yes"],
+    ):
+        assert run(*command, "--warehouse", name, at=tmp_path, url=sandbox.base_url).code == 0
+
+
+def test_a_folder_that_is_made_is_said_first(tmp_path: Path, sandbox: Sandbox) -> None:
+    name = "new/er/a.duckdb"
+    assert (
+        "will be made, and its folder"
+        in run("check", "--warehouse", name, at=tmp_path, url=sandbox.base_url).out
+    )
+    first = run("sync", "--warehouse", name, at=tmp_path, url=sandbox.base_url)
+    assert first.err == f"There is no folder {tmp_path / 'new/er'} yet: it is made.\n"
+    assert run("sync", "--warehouse", name, at=tmp_path, url=sandbox.base_url).err == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["report", "costs"],
+        ["report", "reconcile"],
+        ["report", "budget", "--monthly", "5"],
+        ["dashboard"],
+        ["export", "evals"],
+        ["prices", "list"],
+        ["prices", "diff"],
+        ["verify"],
+        ["purge", "x", "--yes"],
+    ],
+)
+def test_another_programs_file_is_told_from_an_older_warehouse(tmp_path: Path, command: list[str]) -> None:
+    with closing(duckdb.connect(str(tmp_path / "foreign.duckdb"))) as connection:
+        connection.execute("create table a (b bigint)")
+    done = run(*command, "--warehouse", "foreign.duckdb", at=tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert "is a DuckDB file, but no warehouse that this program made" in done.err
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(folder: Path, sandbox: Sandbox) -> None:

@@ -27,7 +27,7 @@ from stored_completions.pages import Page, read_page
 from stored_completions.prices import overrides
 from stored_completions.query import reading
 from stored_completions.store import Store
-from stored_completions.warehouse import Files, held, published_at
+from stored_completions.warehouse import Files, check_name, foreign, held, published_at
 from stored_completions.wording import counted
 
 _TRIES = 3
@@ -136,17 +136,16 @@ def _an_id(page: Page) -> str | None:
 
 
 def _warehouse(files: Files, settings: Settings) -> str:
+    check_name(files)
     for folder in (files.published.parent, files.folder):
         _check_writable(folder)
     free = _free_gigabytes(files)
     if not files.published.exists():
-        return f"{files.published} will be made, {free:,.1f} GB are free"
+        made = "will be made" if files.published.parent.exists() else "will be made, and its folder"
+        return f"{files.published} {made}, {free:,.1f} GB are free"
     with reading(files.published) as connection:
         if published_at(connection) is None:
-            raise WarehouseError(
-                f"{files.published} is a DuckDB file, but no warehouse that this program made: name another with "
-                f"--warehouse."
-            )
+            raise foreign(files)
         store = Store(connection)
         rows = store.completions()
         store.check_binding(files.published, settings.source, settings.endpoint)

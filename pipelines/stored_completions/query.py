@@ -53,15 +53,21 @@ class Result:
 
 
 @contextlib.contextmanager
-def reading(path: Path, output: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def reading(
+    path: Path, output: Path | None = None, *, of_anybody: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published copy, read-only and locked in; `output` is the one path that may be written.
 
     Views and tables are found by their names alone, views first, and `show tables` shows them all.
 
-    SQL that is wrong is a UsageError in DuckDB's own words; a file that cannot be read, a WarehouseError.
+    SQL that is wrong is a UsageError in DuckDB's own words; a file that cannot be read, a WarehouseError, and so is
+    another program's, unless that `of_anybody` will do.
     """
     files = Files(path.absolute())
-    with _in_sentences(files.published), contextlib.closing(warehouse.open_published(files)) as connection:
+    with (
+        _in_sentences(files.published),
+        contextlib.closing(warehouse.open_published(files, of_anybody=of_anybody)) as connection,
+    ):
         _search(connection)
         _lock_in(connection, output)
         yield connection
@@ -83,7 +89,7 @@ def select(connection: duckdb.DuckDBPyConnection, sql: str, *, as_text: bool = F
 
 def run(path: Path, sql: str, kind: str) -> None:
     """Prints the answer as table, csv or json; of a table at most `_MOST_SHOWN` rows."""
-    with reading(path) as connection:
+    with reading(path, of_anybody=True) as connection:
         result = select(connection, sql, as_text=kind == "csv")
         if kind != "table" and isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
@@ -101,7 +107,7 @@ def export(path: Path, sql: str, output: Path) -> int:
     _check_output(output)
     writing = output.absolute().with_name(f".{output.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with reading(path, writing) as connection:
+        with reading(path, writing, of_anybody=True) as connection:
             rows = _write(connection, sql, output.suffix.lower(), writing)
         os.replace(writing, output)
     finally:

@@ -16,7 +16,7 @@ from stored_completions.content import record as policies
 from stored_completions.cursor import Cursor
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.looking import look
-from stored_completions.errors import StoredCompletionsError, Unmet, WarehouseError
+from stored_completions.errors import StoredCompletionsError, Unmet
 from stored_completions.reader import Filter, cursor_key
 from stored_completions.run_report import TO_THE_END
 from stored_completions.store import Store
@@ -72,10 +72,7 @@ def status(
     with query.reading(path) as connection:
         published_at = warehouse.published_at(connection)
         if published_at is None:
-            raise WarehouseError(
-                f"{files.published} is a DuckDB file, but no warehouse that this program made: name another with "
-                f"--warehouse."
-            )
+            raise warehouse.foreign(files)
         notes = journal.read(files)
         runs = _runs(connection, notes)
         at = now or datetime.now(UTC)

@@ -86,6 +86,8 @@ def sync_all(
     files = Files(path.absolute())
     policy = _one_policy(accounts)
     heard, wish = watcher or Quiet(), stop or Stop()
+    if not files.published.parent.exists():
+        heard.say(f"There is no folder {files.published.parent} yet: it is made.")
     with warehouse.locked(files), shipping_to(_one_destination(accounts), files, heard.say) as shipping:
         first = accounts[0]
         prices = price_overrides.read(first.prices) if first.prices else price_overrides.NONE

@@ -106,9 +106,9 @@ def pairs(value: Any) -> dict[str, str]:
     if isinstance(value, Mapping):
         return {str(name): str(item) for name, item in value.items()}
     pairs = [str(text).partition("=") for text in (value if isinstance(value, list | tuple) else [value])]
-    wrong = next((name for name, equals, _ in pairs if not equals or not name), None)
+    wrong = next((pair for pair in pairs if not pair[0] or not pair[1]), None)
     if wrong is not None:
-        raise UsageError(f"metadata takes key=value, not {wrong!r}.")
+        raise UsageError(f"metadata takes key=value, not {''.join(wrong)!r}.")
     return {name: item for name, _, item in pairs}
 
 

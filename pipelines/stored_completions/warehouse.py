@@ -26,12 +26,13 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
-from stored_completions.errors import Busy, WarehouseError
+from stored_completions.errors import Busy, UsageError, WarehouseError
 
 DEFAULT_NAME = "stored_completions.duckdb"
 SCHEMA_VERSION = 2
 
 _GENERATION = "replace(generation::varchar, '-', '')"  # a UUID, or its digits as older versions stored it
+_SCHEMAS = ("chat", "marts", "reports", "custom")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,11 @@ class Newer(WarehouseError):
 
 @contextlib.contextmanager
 def locked(files: Files) -> Iterator[None]:
-    """Holds the warehouse's lock; Busy when another sync does, WarehouseError when the folder is read-only."""
+    """Holds the warehouse's lock; Busy when another sync does, WarehouseError when the folder is read-only.
+
+    UsageError when no warehouse can have that name.
+    """
+    check_name(files)
     try:
         files.folder.mkdir(parents=True, exist_ok=True)
         if not os.access(files.folder, os.W_OK | os.X_OK):
@@ -119,6 +124,19 @@ def locked(files: Files) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def check_name(files: Files) -> None:
+    """Raises UsageError for a path that DuckDB or dlt would take for something else."""
+    path = files.published
+    if path.stem.lower() in _SCHEMAS:
+        raise UsageError(
+            f"A warehouse cannot be called {path.name}: DuckDB names a database after its file, and {path.stem} is "
+            f"also a schema in it, so that nobody could say {path.stem}.TABLE. Choose another name with --warehouse."
+        )
+    for sign, why in (("\\", "DuckDB takes it for a /"), ("%", "dlt cannot write beside it")):
+        if sign in str(path):
+            raise UsageError(f"The path {path} has a {sign} in it: {why}. Choose another with --warehouse.")
 
 
 @contextlib.contextmanager
@@ -146,15 +164,18 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def open_published(files: Files) -> duckdb.DuckDBPyConnection:
-    """The published copy, read-only; WarehouseError, with the remedy, when there is none."""
+def open_published(files: Files, *, of_anybody: bool = False) -> duckdb.DuckDBPyConnection:
+    """The published copy, read-only; WarehouseError, with the remedy, when there is none.
+
+    So it is for another program's file, unless that `of_anybody` will do.
+    """
     if not files.published.exists():
         raise WarehouseError(
             f"There is no warehouse at {files.published}: run `stored-completions sync` to make it, or name "
             f"another with --warehouse."
         )
     try:
-        return connect(files.published, read_only=True)
+        connection = connect(files.published, read_only=True)
     except Damaged as error:
         if not os.path.exists(files.working):  # false, too, for whoever may not look into the folder
             raise
@@ -162,6 +183,21 @@ def open_published(files: Files) -> duckdb.DuckDBPyConnection:
             f"{files.published} cannot be read as a DuckDB file: sync again, which publishes it anew from the file that "
             f"it works on."
         ) from error
+    if (
+        not of_anybody
+        and not connection.execute(
+            "select 1 from duckdb_schemas() where schema_name = 'chat' limit 1"
+        ).fetchall()
+    ):
+        connection.close()
+        raise foreign(files)
+    return connection
+
+
+def foreign(files: Files) -> WarehouseError:
+    return WarehouseError(
+        f"{files.published} is a DuckDB file, but no warehouse that this program made: name another with --warehouse."
+    )
 
 
 def start_over(files: Files) -> None:

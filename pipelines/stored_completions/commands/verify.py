@@ -112,9 +112,7 @@ def _checks(connection: "duckdb.DuckDBPyConnection", path: Path) -> "list[CheckR
     from stored_completions.errors import WarehouseError
 
     if files.published_at(connection) is None:
-        raise WarehouseError(
-            f"{path.absolute()} is a DuckDB file, but no warehouse that this program made: name another with --warehouse."
-        )
+        raise files.foreign(files.Files(path.absolute()))
     try:
         return verify.checks(connection)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
