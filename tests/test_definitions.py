@@ -62,6 +62,19 @@ def test_new_prices_are_published_although_no_completion_is_new(tmp_path: Path) 
     assert after[0][0] > 100 * before[0][0]
 
 
+def test_small_notes_take_no_block_of_the_file(tmp_path: Path) -> None:
+    """DuckDB gives a table 256 KB for one text, and for one row among deleted ones."""
+    prices = tmp_path / "prices.toml"
+    prices.write_text(_PRICES)
+    with Sandbox(Account.generate(20, seed=5)) as sandbox:
+        _sync(sandbox, tmp_path)
+        _sync(sandbox, tmp_path, prices)
+    with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
+        for table in ("chat.definitions", "chat.publication"):
+            info = f"select block_id from pragma_storage_info('{table}') where block_id >= 0"
+            assert connection.execute(info).fetchall() == [], table
+
+
 def test_each_price_set_used_is_recorded(tmp_path: Path) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text(_PRICES)

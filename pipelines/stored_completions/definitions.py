@@ -58,13 +58,15 @@ def are_outdated(
 
 
 def note(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
-    """Notes of what the warehouse's definitions are."""
+    """Notes of what the warehouse's definitions are, in the row that is there: beside a deleted one it would take a block."""
     connection.execute(_TABLE)
-    connection.execute("alter table chat.definitions drop column if exists fingerprint")  # an older version's
-    connection.execute("delete from chat.definitions")
     connection.execute(
-        "insert into chat.definitions (program, prices, own_views) values (?, ?, ?)", [*versions]
-    )
+        "alter table chat.definitions drop column if exists fingerprint"
+    )  # an older version's,
+    connection.execute("delete from chat.definitions where program is null")  # of several rows
+    if not connection.execute("from chat.definitions").fetchall():
+        connection.execute("insert into chat.definitions (program) values (uuid())")
+    connection.execute("update chat.definitions set program = ?, prices = ?, own_views = ?", [*versions])
 
 
 def of_program() -> Versions:
