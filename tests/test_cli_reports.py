@@ -105,6 +105,7 @@ def test_every_report_fits_a_narrow_terminal(folder: Path, name: str) -> None:
     )
     assert (done.code, done.err) == (0, "")
     assert max(map(len, done.out.splitlines())) <= 60
+    assert not [line for line in done.out.splitlines() if line.endswith(" ")]
     assert "Total" in done.out
 
 
@@ -320,6 +321,13 @@ class TestPrices:
         )
         assert Decimal(large["price"]["input"]) == 2 * Decimal(small["price"]["input"])
         assert "unknown_model" in self.prices(folder, "explain", "gpt-nobody").out
+
+    def test_explain_says_what_else_could_be_meant(self, folder: Path) -> None:
+        assert self.prices(folder, "explain", "gpt-4o-mni").err.startswith("Did you mean gpt-4o-mini or ")
+        assert self.prices(folder, "explain", "nothing-like-it").err == ""
+        tier = self.prices(folder, "explain", "gpt-4o", "--tier", "prioirty")
+        assert tier.err == "gpt-4o has prices for batch, priority, standard, none for prioirty.\n"
+        assert self.prices(folder, "explain", "gpt-4o").err == ""
 
     def test_list(self, folder: Path) -> None:
         now = json.loads(self.prices(folder, "list", "--model", "gpt-4o-2024-08-06", "--format", "json").out)

@@ -1,8 +1,10 @@
 """The sandbox API over real HTTP: what it lists, what it refuses, and how it fails when it is told to."""
 
 import gzip
+import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +20,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from stored_completions.sandbox import Account, Fault, Rules, Sandbox
+from console import run
+from stored_completions.sandbox import Account, Fault, Rules, Sandbox, faults
 
 NOON = 1758024000
 NOON_SAID = "Tue, 16 Sep 2025 12:00:00 GMT"
@@ -940,3 +943,18 @@ def test_the_recorded_refusal_of_a_key(corpus: Path) -> None:
         expected["message"].partition("not-a-re")[0],
         expected["message"].partition(". ")[2],
     )
+
+
+def test_the_help_names_every_fault_and_what_it_takes() -> None:
+    said = run("sandbox", "--help", at=Path.cwd()).out
+    for name in faults.NAMES:
+        assert re.search(rf"^.*\b{name}\b.*$", said, re.M)
+        for argument in inspect.signature(getattr(Fault, name)).parameters:
+            assert re.search(rf"\b{name} \([^)]*\b{argument}\b", said), (name, argument)
+
+
+def test_a_fault_that_is_told_too_little_says_what_it_takes() -> None:
+    with pytest.raises(ValueError, match=r"'redirect'.*'location'; it takes: location, status"):
+        Fault.read({"fault": "redirect"})
+    with pytest.raises(ValueError, match=r"'quota'.*it takes: nothing"):
+        Fault.read({"fault": "quota", "retry_after": 5})

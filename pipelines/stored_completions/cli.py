@@ -99,6 +99,18 @@ def sandbox(
       curl http://127.0.0.1:8080/sandbox/status
 
     \b
+    A fault spoils one request, or one whose path contains its "path":
+      status (status, body, headers)    any answer of that status
+      rate_limited (retry_after, retry_after_ms, retry_at)   a 429, and when to come back
+      quota                             the 429 that no waiting mends
+      cut (keep), reset (keep)          ends after that share of the body, e.g. 0.5
+      close                             ends without an answer
+      html (status), not_json, not_a_list   what a proxy answers
+      slow (seconds)                    late
+      redirect (location, status)       elsewhere
+      none                              nothing: a step of a script that goes well
+
+    \b
     Example, in another terminal:
       export OPENAI_API_KEY=sk-sandbox OPENAI_BASE_URL=http://127.0.0.1:8080/v1
       stored-completions sync --warehouse sandbox.duckdb

@@ -117,14 +117,17 @@ def explain(warehouse: Path, model: str, tier: str, at: str | None, input_tokens
     from rich.console import Console
 
     from stored_completions.prices.sets import explain as look
-    from stored_completions.prices.texts import as_object, sentences
+    from stored_completions.prices.texts import as_object, hint, sentences
     from stored_completions.tabular import pairs
 
-    found = look(_price_set(warehouse), model, tier, _day(at), input_tokens)
+    known = _price_set(warehouse)
+    found = look(known, model, tier, _day(at), input_tokens)
     if kind == "json":
         _print_json(as_object(found))
     else:
         pairs(Console(highlight=False), sentences(found))
+    if said := hint(found, known):
+        _say(said)
 
 
 @prices.command(short_help="What new prices would change in past totals.")

@@ -1,10 +1,11 @@
 """Price rows and explanations in the words of people: rates per million tokens, and where they come from."""
 
+import difflib
 from decimal import Decimal
 from typing import Any
 
 from stored_completions.prices.lists import RATES
-from stored_completions.prices.rows import PriceRow
+from stored_completions.prices.rows import PriceRow, PriceSet
 from stored_completions.prices.sets import Explanation
 
 _MILLION = 1_000_000
@@ -47,6 +48,20 @@ def as_object(found: Explanation) -> dict[str, Any]:
         "source": found.source,
         "unpriced_reason": found.unpriced_reason,
     }
+
+
+def hint(found: Explanation, known: PriceSet) -> str | None:
+    """What else could have been meant, where there is no price; None where there is one, or nothing comes close."""
+    if found.price is not None:
+        return None
+    if found.rule is None:
+        names = {rule.pattern for rule in known.rules if rule.kind == "equals"}
+        close = difflib.get_close_matches(found.model.lower(), sorted(names), 3)
+        return f"Did you mean {' or '.join(close)}?" if close else None
+    tiers = {row.tier for row in known.prices if row.price_model_id == found.rule.price_model_id}
+    if not tiers or found.tier in tiers:
+        return None
+    return f"{found.rule.price_model_id} has prices for {', '.join(sorted(tiers))}, none for {found.tier}."
 
 
 def sentences(found: Explanation) -> list[tuple[str, str]]:

@@ -41,7 +41,14 @@ class _Shown:
 
 
 def draw(answer: Answer, console: Console) -> None:
-    """Prints the table and its sentences, as wide as the console."""
+    """Prints the table and its sentences, as wide as the console, without blanks at the ends of lines."""
+    with console.capture() as captured:
+        _draw(answer, console)
+    lines = captured.get().removesuffix("\n").split("\n")
+    console.file.writelines(f"{line.rstrip()}\n" for line in lines)
+
+
+def _draw(answer: Answer, console: Console) -> None:
     if answer.is_empty:
         console.print(Text(" ".join(answer.notes)))
         return

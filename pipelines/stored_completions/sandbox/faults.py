@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -135,7 +136,15 @@ class Fault:
         name, path = arguments.pop("fault"), arguments.pop("path", None)
         if name not in NAMES:
             raise ValueError(f"There is no fault {name!r}; there are: {', '.join(NAMES)}.")
-        fault: Fault = getattr(cls, name)(**arguments)
+        make = getattr(cls, name)
+        takes = inspect.signature(make)
+        try:
+            takes.bind(**arguments)
+        except TypeError as error:
+            raise ValueError(
+                f"Fault {name!r}: {error}; it takes: {', '.join(takes.parameters) or 'nothing'}."
+            ) from None
+        fault: Fault = make(**arguments)
         return fault.on(path)
 
     def on(self, path: str | None) -> Fault:
