@@ -100,15 +100,16 @@ def sandbox(
 
     \b
     A fault spoils one request, or one whose path contains its "path":
-      status (status, body, headers)    any answer of that status
-      rate_limited (retry_after, retry_after_ms, retry_at)   a 429, and when to come back
-      quota                             the 429 that no waiting mends
-      cut (keep), reset (keep)          ends after that share of the body, e.g. 0.5
-      close                             ends without an answer
-      html (status), not_json, not_a_list   what a proxy answers
-      slow (seconds)                    late
-      redirect (location, status)       elsewhere
-      none                              nothing: a step of a script that goes well
+      status (status, body, headers)  any answer of that status
+      rate_limited (retry_after, retry_after_ms, retry_at)  a 429
+      quota                           the 429 that no waiting mends
+      cut (keep), reset (keep)        ends after a share of the body
+      close                           ends without an answer
+      html (status)                   a page, as from a proxy
+      not_json, not_a_list            a 200 that is something else
+      slow (seconds)                  the API's answer, late
+      redirect (location, status)     to somewhere else
+      none                            the API's answer, untouched
 
     \b
     Example, in another terminal:
