@@ -28,7 +28,7 @@ PHASES = {
     "rows into columns": ["completions:Rows._gather", "completions:stamp"],
     "logprobs into columns": ["completions:logprob_tables"],
     "hash answers, judge arguments": ["messages.hashes:_hashed", "completions:judged"],
-    "dlt": ["loading:Loading._destination", "loading:_pipeline", "dlt.pipeline.pipeline:Pipeline.run"],
+    "dlt": ["loading:Loading._made", "dlt.pipeline.pipeline:Pipeline.run"],
     "insert": ["direct:_Job.run"],
     "prices": ["definitions:prices.load"],
     "tables, views, comments": [

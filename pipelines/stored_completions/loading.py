@@ -26,7 +26,7 @@ from stored_completions.warehouse import Files
 _MEMORY = 200_000_000
 _MEMORY_TO_WRITE = 100_000_000
 _MEMORY_KEPT = 8_000_000
-_MANY_ROUNDS = 6  # in which dlt leaves a megabyte of cyclic garbage each
+_FEW_ROUNDS = 2  # which leave a megabyte of cyclic garbage each: the first look for it costs 0.1 CPU s
 
 
 class Loading:
@@ -49,17 +49,27 @@ class Loading:
             raise
         self._allow(_MEMORY)
         self._waiting: dict[str, pa.Table] = {}
-        self._pipeline = _pipeline(self._destination(), files)
         self._thread = ThreadPoolExecutor(1, "load")
+        self._pipeline = self._thread.submit(self._made).result()
         self._may_be_recovered = False
         self._rounds = 0
         self.last: str | None = None
 
-    def _destination(self) -> Any:
-        imported_dlt()
+    def _made(self) -> Any:
+        """The pipeline, to be made in the thread that runs it.
+
+        dlt keeps errors that it met on its way, and an error keeps all frames that stood above it: of the main thread
+        these hold a round and a page.
+        """
+        dlt = imported_dlt()
         from stored_completions import direct
 
-        return direct.destination(self.connection, self._waiting, self.make_room)
+        return dlt.pipeline(
+            store.PIPELINE,
+            pipelines_dir=str(self._files.dlt),
+            destination=direct.destination(self.connection, self._waiting, self.make_room),
+            dataset_name="chat",
+        )
 
     def load(self, key: str, round_: Round) -> None:
         """Loads a round and its cursor, all or nothing; WarehouseError says why not.
@@ -82,7 +92,7 @@ class Loading:
         self.last = loaded.loads_ids[-1] if loaded.loads_ids else self.last
         self._may_be_recovered = False
         self._rounds += 1
-        if self._rounds % _MANY_ROUNDS == 0:
+        if self._rounds > _FEW_ROUNDS:
             gc.collect(0)
         give_back()
 
@@ -121,12 +131,6 @@ class Loading:
         self.connection.close()
         if not self._may_be_recovered:
             shutil.rmtree(self._files.dlt, ignore_errors=True)
-
-
-def _pipeline(destination: Any, files: Files) -> Any:
-    return imported_dlt().pipeline(
-        store.PIPELINE, pipelines_dir=str(files.dlt), destination=destination, dataset_name="chat"
-    )
 
 
 def _why_unloaded(error: BaseException, files: Files) -> str:
