@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from bench.contenders import EVERYBODY, LATER, OURS, REST_API
+from bench.contenders import EVERYBODY, LATER, OURS, RAW, REST_API
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ ACCOUNTS = (
     Account("a million", 1_100, _PLAIN | {"later": 100}, (LATER,)),
     Account("top 5, 10x", 20_000, _logprobs(200, 5), (OURS,), once=(OURS,)),
     Account("heavy pages", 100, _logprobs(2_000, 20), (OURS,)),
+    Account("long answers", 4_000, _PLAIN | {"words": 14_000}, (RAW, OURS), once=(RAW, OURS)),
     Account("slow server", 10_000, _PLAIN, (OURS,), latency=0.3),
 )
 BY_NAME = {account.name: account for account in ACCOUNTS}
