@@ -9,8 +9,11 @@ import pyarrow as pa
 import pytest
 
 from stored_completions import room
+from stored_completions.destinations.arriving import insert
 from stored_completions.loading import _MEMORY_TO_WRITE
+from stored_completions.room import Room
 from stored_completions.sandbox import Account
+from stored_completions.tables import Column, Table
 from synced import NAME, NOW, one, serving, synced
 from test_sync import completion
 
@@ -49,6 +52,25 @@ def test_answers_of_a_megabyte_are_stored_in_several_rounds(tmp_path: Path) -> N
 )
 def test_room_is_that_of_2048_rows_of_the_longest_column(rows: pa.Table, needed: int) -> None:
     assert room.for_rows(rows) == needed
+
+
+def test_long_answers_that_arrive_from_a_destination_are_stored(tmp_path: Path) -> None:
+    count, length, allowed = 120, 1_000_000, 50_000_000
+    schema = pa.schema([("id", pa.string()), ("content", pa.string())])
+    table = Table("answers", "", ("id",), (Column("id", "text", ""), Column("content", "text", "")))
+    texts = (random.Random(number).randbytes(length // 2).hex() for number in range(count))
+    batches = (pa.record_batch([[str(at)], [text]], schema=schema) for at, text in enumerate(texts))
+    with closing(duckdb.connect(str(tmp_path / NAME))) as connection:
+        connection.execute("create table answers (id varchar, content varchar using compression zstd)")
+        connection.execute("begin")
+        place = Room(connection)
+        place.allow(allowed)
+        insert(connection, "answers", table, batches, place.make)
+        connection.execute("commit")
+        connection.execute("checkpoint")
+        assert connection.execute("select sum(length(content)) from answers").fetchall() == [
+            (count * length,)
+        ]
 
 
 def test_where_tables_end_tells_what_going_on_there_needs(tmp_path: Path) -> None:

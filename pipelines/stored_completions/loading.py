@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from stored_completions import blank, room, store, undo, warehouse
@@ -18,6 +17,7 @@ from stored_completions.errors import WarehouseError
 from stored_completions.imported import imported_dlt
 from stored_completions.lean import give_back
 from stored_completions.publishing import mark_unpublished
+from stored_completions.room import Room
 from stored_completions.rounds import Round
 from stored_completions.warehouse import Files
 
@@ -43,11 +43,11 @@ class Loading:
         try:
             blank.fill(self.connection, files.dlt)
             store.create_own_tables(self.connection)
-            self._room = room.for_last(self.connection)
+            self.room = Room(self.connection, room.for_last(self.connection))
         except BaseException:
             self.connection.close()
             raise
-        self._allow(_MEMORY)
+        self.room.allow(_MEMORY)
         self._waiting: dict[str, pa.Table] = {}
         self._thread = ThreadPoolExecutor(1, "load")
         self._pipeline = self._thread.submit(self._made).result()
@@ -67,7 +67,7 @@ class Loading:
         return dlt.pipeline(
             store.PIPELINE,
             pipelines_dir=str(self._files.dlt),
-            destination=direct.destination(self.connection, self._waiting, self.make_room),
+            destination=direct.destination(self.connection, self._waiting, self.room.make),
             dataset_name="chat",
         )
 
@@ -103,27 +103,12 @@ class Loading:
         One thread stores rows in their order at two thirds of what two cost, and into a smaller file. After an error
         nothing is set, for DuckDB may refuse it and hide what went wrong: the connection is only closed then.
         """
-        self._allow(_MEMORY_TO_WRITE)
+        self.room.allow(_MEMORY_TO_WRITE)
         self.connection.execute("set global threads = 1")
         yield
         self.connection.execute("reset global threads")
-        self._limit(_MEMORY_KEPT)
-        self._allow(_MEMORY)
-
-    def make_room(self, rows: pa.Table) -> None:
-        """Lets DuckDB have what it needs to store values as long as these, from now on."""
-        needed = room.for_rows(rows)
-        if needed > self._room:
-            self._room = needed
-            self._allow(self._allowed)
-
-    def _allow(self, memory: int) -> None:
-        self._allowed = memory
-        self._limit(memory + self._room)
-
-    def _limit(self, memory: int) -> None:
-        with contextlib.suppress(duckdb.OutOfMemoryException):  # it holds more, and cannot let go of it now
-            self.connection.execute(f"set global memory_limit = '{memory} B'")
+        self.room.limit(_MEMORY_KEPT)
+        self.room.allow(_MEMORY)
 
     def close(self) -> None:
         """Closes the file; dlt's folder stays after a load that failed, so that the next sync recovers."""

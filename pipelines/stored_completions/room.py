@@ -4,6 +4,7 @@ Short values need next to nothing. 2,048 answers of 90 KB are 184 MB, and where 
 write down what it has committed already.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import duckdb
@@ -22,6 +23,33 @@ _TEXTS = {
     "quarantine": ("body",),
 }
 _BLOBS = {"choices": ("audio_data",), "attachments": ("data",)}
+
+
+class Room:
+    """The memory of an open database: what it is allowed, and beside that what the longest values need so far."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, needed: int = 0) -> None:
+        """`needed` is what the values that are there need, in bytes."""
+        self._connection = connection
+        self._needed = needed
+        self._allowed = 0
+
+    def allow(self, memory: int) -> None:
+        """Lets it have so many bytes from now on, and what long values need."""
+        self._allowed = memory
+        self.limit(memory + self._needed)
+
+    def limit(self, memory: int) -> None:
+        """Lets it have so many bytes and no more; nothing changes where it holds more and cannot let go of it now."""
+        with contextlib.suppress(duckdb.OutOfMemoryException):
+            self._connection.execute(f"set global memory_limit = '{memory} B'")
+
+    def make(self, rows: pa.Table) -> None:
+        """Lets it have what it needs to store values as long as these, from now on."""
+        needed = for_rows(rows)
+        if needed > self._needed:
+            self._needed = needed
+            self.allow(self._allowed)
 
 
 def for_rows(rows: pa.Table) -> int:

@@ -7,18 +7,25 @@ import pyarrow as pa
 
 from stored_completions import schema
 from stored_completions.destinations.texts import unescaped
+from stored_completions.room import MakeRoom
 from stored_completions.tables import Column, Table
 
 _ARRIVING = "arriving"
 
 
 def insert(
-    connection: duckdb.DuckDBPyConnection, name: str, table: Table, batches: Iterator[pa.RecordBatch]
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    table: Table,
+    batches: Iterator[pa.RecordBatch],
+    make_room: MakeRoom,
 ) -> None:
-    """Adds the rows to table `name`."""
+    """Adds the rows to table `name`; `make_room` is called with those that are about to be."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     for batch in batches:
-        connection.register(_ARRIVING, pa.Table.from_batches([batch]))
+        rows = pa.Table.from_batches([batch])
+        make_room(rows)
+        connection.register(_ARRIVING, rows)
         connection.execute(f"insert into {name} ({names}) select {_as_it_was(table)} from {_ARRIVING}")
         connection.unregister(_ARRIVING)
 

@@ -23,10 +23,11 @@ from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.opening import opened
 from stored_completions.destinations.units import BULK, SHIPPED, local
 from stored_completions.publishing import keep_aside, mark_unpublished
+from stored_completions.room import Room
 from stored_completions.tables import DEFINITIONS, LOAD_ID, TABLES
 from stored_completions.warehouse import SCHEMA_VERSION, Files, Newer, connect, wal
 
-_MEMORY = "500MB"  # for DuckDB while a working file is made from what a destination has
+_MEMORY = 500_000_000  # bytes for DuckDB while a working file is made of what a destination has; long values need more
 
 Say = Callable[[str], None]
 
@@ -124,8 +125,9 @@ class Shipping:
             half.unlink(missing_ok=True)
         self.destination.prepare()
         with contextlib.closing(connect(fresh, read_only=False)) as connection:
-            connection.execute(f"set global memory_limit = '{_MEMORY}'")
-            self._fill(connection)
+            room = Room(connection)
+            room.allow(_MEMORY)
+            self._fill(connection, room)
             changes.mark_everything(connection, self.place, standing.generation)
             connection.execute(f"delete from chat.{DEFINITIONS.name}")  # views and prices are yet to be made
             connection.execute("checkpoint")
@@ -139,11 +141,12 @@ class Shipping:
             f"{self.place} stands elsewhere than this machine left it: continued from its {rows:,} completions.{aside}"
         )
 
-    def _fill(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _fill(self, connection: duckdb.DuckDBPyConnection, room: Room) -> None:
         store.create_own_tables(connection)
         schema.create_missing(connection)
         for table in SHIPPED:
-            arriving.insert(connection, f"chat.{local(table)}", table, self.destination.read(table))
+            rows = self.destination.read(table)
+            arriving.insert(connection, f"chat.{local(table)}", table, rows, room.make)
         for table in TABLES:
             connection.execute(
                 f"insert into chat._dlt_loads select distinct {LOAD_ID}, '{store.PIPELINE}', 0, now(), null"

@@ -133,7 +133,7 @@ class MessageSync:
             if self._session.broken_by is not None:
                 raise self._session.broken_by
             loading = self._session.write()
-            self._round.write(loading.connection, loading.make_room)
+            self._round.write(loading.connection, loading.room.make)
             self.counts.add(self._round.counts)
             self._round = self._new_round()
             self._publish_if_due()
