@@ -147,9 +147,7 @@ def test_a_missing_a_broken_and_a_foreign_file(tmp_path: Path) -> None:
 def test_two_sources_a_filter_and_a_failure(folder: Path, tmp_path: Path, sandbox: Sandbox) -> None:
     """Each source has its line, a filtered walk its own cursor, and what failed last is said."""
     tmp_path = shutil.copytree(folder, tmp_path / "copy")
-    model, pair = ("--model", "gpt-4o-2024-08-06"), ("--metadata", "team=platform")
-    for only in (model, pair, (*model, *pair)):
-        assert run("sync", *only, at=tmp_path, url=sandbox.base_url).code == 0
+    assert run("sync", "--model", "gpt-4o-2024-08-06", at=tmp_path, url=sandbox.base_url).code == 0
     with Sandbox(Account.generate(5, seed=9), now=NOW) as other:
         assert run("sync", "--source", "other", at=tmp_path, url=other.base_url).code == 0
         other.rules = type(other.rules)(api_key="sk-right")
@@ -164,10 +162,5 @@ def test_two_sources_a_filter_and_a_failure(folder: Path, tmp_path: Path, sandbo
         "of other",
     }
     assert any(name.endswith(", only model gpt-4o-2024-08-06 of source default") for name in said)
-    assert any(name.endswith(", only metadata team=platform of source default") for name in said)
-    assert any(
-        name.endswith(", only model gpt-4o-2024-08-06 and metadata team=platform of source default")
-        for name in said
-    )
     sources = done.out.split("\n\n")[1].splitlines()
     assert [line.split()[:2] for line in sources[1:]] == [["default", "150"], ["other", "5"]]

@@ -17,7 +17,6 @@ from stored_completions.cursor import Cursor
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.looking import look
 from stored_completions.errors import StoredCompletionsError, Unmet
-from stored_completions.narrowed import narrowed
 from stored_completions.reader import Filter, cursor_key
 from stored_completions.run_report import TO_THE_END
 from stored_completions.store import Store
@@ -200,7 +199,7 @@ def _cursors(
     unfiltered = {
         cursor_key(source["base_url"], Filter(), source["source"]): source["source"] for source in sources
     }
-    named = narrowed(connection, sources) if cursors.keys() - unfiltered.keys() else {}
+    narrowed = _by_model(connection, sources) if cursors.keys() - unfiltered.keys() else {}
     shown = []
     for key, cursor in sorted(cursors.items()):
         position, backfill = cursor["position"] or {}, cursor.get("backfill") or {}
@@ -208,7 +207,7 @@ def _cursors(
             {
                 "source": unfiltered.get(key),
                 "filter": key,
-                "only": named.get(key),
+                "only": narrowed.get(key),
                 "position": position.get("id"),
                 "created_at": _second(position.get("created")),
                 "newest_at": _second(cursor["newest"]),
@@ -221,6 +220,18 @@ def _cursors(
             }
         )
     return shown
+
+
+def _by_model(connection: duckdb.DuckDBPyConnection, sources: list[dict[str, Any]]) -> dict[str, str]:
+    """What a cursor is of that asks for one model: a key is a hash, but which models there are is known."""
+    models = _rows(connection, "select distinct model from chat.completions where model is not null")
+    return {
+        cursor_key(source["base_url"], Filter(each["model"]), source["source"]): (
+            f"model {each['model']} of source {source['source']}"
+        )
+        for source in sources
+        for each in models
+    }
 
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
