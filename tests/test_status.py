@@ -117,6 +117,16 @@ def test_max_age(folder: Path) -> None:
         assert f"--max-age is {said!r}, {why}" in wrong.err
 
 
+def test_tables_of_messages_are_counted_where_they_have_rows(tmp_path: Path) -> None:
+    with Sandbox(Account.generate(20, seed=5), now=UNTIL + 60) as sandbox:
+        assert run("sync", at=tmp_path, url=sandbox.base_url).code == 0
+        assert "messages" not in status(tmp_path / NAME).rows
+        assert run("sync", "--messages", at=tmp_path, url=sandbox.base_url).code == 0
+    counted = status(tmp_path / NAME).rows
+    assert counted["messages"] >= counted["prompts"] == 20
+    assert "attachments" not in counted
+
+
 def test_messages_read_and_to_come(folder: Path) -> None:
     told = StringIO()
     counts = {"read": 300, "waiting": 20, "failed": 0}

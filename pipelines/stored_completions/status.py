@@ -20,12 +20,13 @@ from stored_completions.errors import StoredCompletionsError, Unmet
 from stored_completions.reader import Filter, cursor_key
 from stored_completions.run_report import TO_THE_END
 from stored_completions.store import Store
-from stored_completions.tables import TABLES
+from stored_completions.tables import ATTACHMENTS, MESSAGES, PROMPTS, TABLES
 from stored_completions.warehouse import Files
 from stored_completions.wording import moment
 
 _MOST_RUNS = 5
 _KEPT = timedelta(days=30)
+_OF_MESSAGES = (MESSAGES, PROMPTS, ATTACHMENTS)
 
 
 @dataclass(frozen=True)
@@ -235,12 +236,15 @@ def _by_model(connection: duckdb.DuckDBPyConnection, sources: list[dict[str, Any
 
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows by table; of input messages only where some were read."""
     there = {row["table_name"] for row in _rows(connection, "select table_name from duckdb_tables()")}
-    return {
-        table.name: _rows(connection, f"select count(*) as rows from chat.{table.name}")[0]["rows"]
-        for table in TABLES
+    counts = {
+        table.name: int(_rows(connection, f"select count(*) as rows from chat.{table.name}")[0]["rows"])
+        for table in (*TABLES, *_OF_MESSAGES)
         if table.name in there
     }
+    of_messages = {table.name for table in _OF_MESSAGES}
+    return {name: rows for name, rows in counts.items() if rows or name not in of_messages}
 
 
 def _unfinished(files: Files) -> list[str]:
