@@ -23,12 +23,13 @@ def escaped(column: Column, empty: str = "") -> str:
     name = f'"{column.name}"'
     if not is_text(column):
         return name
-    replaced = name
+    text = f"{name}::varchar"  # some are stored as ENUM or UUID
+    replaced = text
     for what, by in _ESCAPES:
         replaced = f"replace({replaced}, {what}, {by})"
-    found = " or ".join(f"contains({name}, {what})" for what, _ in _ESCAPES)
-    none = f"when {name} = '' then '{empty}' " if empty else ""
-    return f"case {none}when {found} then {replaced} else {name} end as {name}"
+    found = " or ".join(f"contains({text}, {what})" for what, _ in _ESCAPES)
+    none = f"when {text} = '' then '{empty}' " if empty else ""
+    return f"case {none}when {found} then {replaced} else {text} end as {name}"
 
 
 def unescaped(column: Column) -> str:
