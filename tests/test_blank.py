@@ -64,7 +64,7 @@ def test_what_has_tables_is_left_as_it_is(tmp_path: Path) -> None:
 def test_one_of_other_sql_is_brought_up_to_date(tmp_path: Path) -> None:
     with _filled(tmp_path / "w.duckdb") as connection:
         new = _catalog(connection)[:-1]
-        definitions.note(connection, definitions.Versions(uuid4()))
+        definitions.note(connection, uuid4())
         connection.execute("create or replace view marts.threads as select 1 as other")
         connection.execute("comment on table chat.completions is null")
         connection.execute("alter table reports.turns alter completion_id type blob")

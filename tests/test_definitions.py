@@ -90,7 +90,7 @@ def test_a_warehouse_of_another_version_gets_this_ones_views(tmp_path: Path) -> 
     with Sandbox(Account.generate(20, seed=5)) as sandbox:
         _sync(sandbox, tmp_path)
         with duckdb.connect(str(tmp_path / ".stored_completions" / "w.duckdb")) as connection:
-            connection.execute("update chat.definitions set program = uuid()")
+            connection.execute("update chat.definitions set fingerprint = uuid()")
             connection.execute("drop view marts.unpriced_models")
         assert _sync(sandbox, tmp_path).published
     with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
@@ -106,8 +106,8 @@ def test_a_warehouse_that_noted_its_views_otherwise_is_brought_up_to_date(tmp_pa
         assert _sync(sandbox, tmp_path).published
         assert not _sync(sandbox, tmp_path).published
     with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
-        found = connection.execute("select program is null, own_views from chat.definitions").fetchall()
-    assert found == [(False, None)]
+        found = connection.execute("select typeof(fingerprint) from chat.definitions").fetchall()
+    assert found == [("UUID",)]
 
 
 def test_a_price_file_that_cannot_be_right_stops_the_sync_before_it_asks(tmp_path: Path) -> None:

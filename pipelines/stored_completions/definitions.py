@@ -4,8 +4,8 @@ They are renewed before a copy is published, and a newer program, newer prices o
 to publish, also when no completion is new.
 """
 
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
 
 import duckdb
@@ -14,15 +14,7 @@ from stored_completions import custom, models
 from stored_completions.prices import sets as prices
 from stored_completions.prices.overrides import NONE, Overrides
 
-_TABLE = "create table if not exists chat.definitions (program uuid, prices uuid, own_views uuid)"
-
-
-class Versions(NamedTuple):
-    """What the definitions are of, each changing with that part and with nothing else; None: they are not there."""
-
-    program: UUID | None = None
-    prices: UUID | None = None
-    own_views: UUID | None = None
+_TABLE = "create table if not exists chat.definitions (fingerprint uuid)"
 
 
 def refresh(
@@ -43,7 +35,7 @@ def refresh_ours(connection: duckdb.DuckDBPyConnection, overrides: Overrides, vi
         return
     prices.load(connection, overrides)
     connection.execute("begin")
-    if wanted.program != held.program:
+    if held != of_program():
         models.create_views(connection)
         models.comment_tables(connection)
     note(connection, wanted)
@@ -57,36 +49,32 @@ def are_outdated(
     return _held(connection) != _wanted(overrides, views)
 
 
-def note(connection: duckdb.DuckDBPyConnection, versions: Versions) -> None:
+def note(connection: duckdb.DuckDBPyConnection, fingerprint: UUID) -> None:
     """Notes of what the warehouse's definitions are, in the row that is there: beside a deleted one it would take a block."""
     connection.execute(_TABLE)
-    connection.execute(
-        "alter table chat.definitions drop column if exists fingerprint"
-    )  # an older version's,
-    connection.execute("delete from chat.definitions where program is null")  # of several rows
-    if not connection.execute("from chat.definitions").fetchall():
-        connection.execute("insert into chat.definitions (program) values (uuid())")
-    connection.execute("update chat.definitions set program = ?, prices = ?, own_views = ?", [*versions])
+    if connection.execute("from chat.definitions").fetchone() is None:
+        connection.execute("insert into chat.definitions (fingerprint) values (?)", [fingerprint])
+    else:
+        connection.execute("update chat.definitions set fingerprint = ?", [fingerprint])
 
 
-def of_program() -> Versions:
-    """Those of this program's views and descriptions, without prices."""
-    return Versions(_uuid(models.fingerprint()))
+def of_program() -> UUID:
+    """The fingerprint where views and descriptions are this program's, and prices are yet to come."""
+    return _fingerprint(models.fingerprint())
 
 
-def _held(connection: duckdb.DuckDBPyConnection) -> Versions:
+def _held(connection: duckdb.DuckDBPyConnection) -> UUID | None:
     try:
-        row = connection.execute("select program, prices, own_views from chat.definitions").fetchone()
-    except (duckdb.CatalogException, duckdb.BinderException):  # there is none yet, or an older version's
-        row = None
-    return Versions(*row) if row else Versions()
+        row = connection.execute("select fingerprint from chat.definitions").fetchone()
+    except duckdb.CatalogException:
+        return None
+    return row[0] if row else None
 
 
-def _wanted(overrides: Overrides, views: Path | None) -> Versions:
-    own = custom.fingerprint(views)
-    return Versions(of_program().program, _uuid(prices.fingerprint(overrides)), _uuid(own) if own else None)
+def _wanted(overrides: Overrides, views: Path | None) -> UUID:
+    return _fingerprint(models.fingerprint(), prices.fingerprint(overrides), custom.fingerprint(views))
 
 
-def _uuid(fingerprint: str) -> UUID:
-    """Half of a SHA-256: a row of nothing but numbers takes no block of the file, one with a text 256 KB."""
-    return UUID(fingerprint[:32])
+def _fingerprint(*parts: str) -> UUID:
+    """Of 128 bits: a row of nothing but numbers takes no block of the file, one with a text 256 KB."""
+    return UUID(bytes=sha256("\0".join(parts).encode()).digest()[:16])

@@ -47,7 +47,7 @@ _STORED_AS = {
     LOGPROBS.name: {"kind": _KIND},
     TOP_LOGPROBS.name: {"kind": _KIND},
     PUBLICATION.name: {"generation": "UUID"},
-    DEFINITIONS.name: {"program": "UUID", "prices": "UUID", "own_views": "UUID"},
+    DEFINITIONS.name: {"fingerprint": "UUID"},
 }
 """Texts that take less room as something else: a run of one ENUM none, as a varchar two bits a row, 3 % of all logprobs;
 and a row of nothing but numbers none, as a varchar makes it a block of 256 KB."""
@@ -88,7 +88,11 @@ def renew(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f"drop table chat.{name}")
             connection.execute(f"alter table chat.{name}_plain rename to {name}")
     for name, kept in _wide(there):
-        connection.execute(f"alter table chat.{name} alter {kept} type {_STORED_AS[name][kept]}")
+        if name == DEFINITIONS.name:  # those of an older version: this one's are yet to be made
+            made = ", ".join(_defined(DEFINITIONS, column) for column in DEFINITIONS.columns)
+            connection.execute(f"create or replace table chat.{name} ({made})")
+        else:
+            connection.execute(f"alter table chat.{name} alter {kept} type {_STORED_AS[name][kept]}")
 
 
 def create_missing(connection: duckdb.DuckDBPyConnection) -> None:

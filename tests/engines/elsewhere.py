@@ -71,7 +71,11 @@ def on_spark(warehouse: duckdb.DuckDBPyConnection) -> Iterator[Select]:
     """Delta tables on S3, each read once by the executors, which keep it: the views read views many times."""
     with s3.serving() as access:
         for table in _ALL:
-            rows = warehouse.sql(f"from chat.{table.name}").to_arrow_table()
+            columns = ", ".join(
+                f"{each.name}::varchar as {each.name}" if each.type in ("text", "json") else each.name
+                for each in table.columns  # some texts are stored as ENUM
+            )
+            rows = warehouse.sql(f"select {columns} from chat.{table.name}").to_arrow_table()
             write_deltalake(_uri(table), rows, storage_options=access)
         with spark.session(access) as session:
             session.sparkContext.addPyFile(delta_source.__file__)

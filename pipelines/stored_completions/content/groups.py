@@ -102,7 +102,7 @@ _DECLARED = {
     "purges": "exempt  completion_id",
     "sources": "exempt  source base_url project organization",
     "publication": "exempt  generation",
-    "definitions": "exempt  program prices own_views",
+    "definitions": "exempt  fingerprint",
     "content_policies": "exempt  content_group policy key_check",
 }
 

@@ -97,10 +97,8 @@ schema_version  bigint     version of the program's own tables
 DEFINITIONS = kept(
     "definitions",
     "What the views and costs of this file are of; one row.",
-    "program",
+    "fingerprint",
     """
-program    text  changes with the program's views, reports, checks and descriptions
-prices     text  changes with the prices, yours included
-own_views  text  changes with your own views; NULL: there are none
+fingerprint  text  changes with the program's SQL, with prices and with your own views, and with nothing else
 """,
 )
