@@ -146,7 +146,7 @@ def source_options(command: Command) -> Command:
             help="Allow plain http to another machine; the key is then readable on the way.  [default: no]",
         ),
     )
-    return _with(options, command)
+    return with_options(options, command)
 
 
 def billing_options(command: Command) -> Command:
@@ -164,7 +164,7 @@ def billing_options(command: Command) -> Command:
             help="First UTC day of the bill to read, e.g. 2026-01-31.  [default: the oldest stored completion's]",
         ),
     )
-    return _with(options, command)
+    return with_options(options, command)
 
 
 def content_options(command: Command) -> Command:
@@ -188,94 +188,16 @@ def content_options(command: Command) -> Command:
             help="Store more of content from now on than the warehouse's recorded policy says.",
         ),
     )
-    return _with(options, command)
+    return with_options(options, command)
 
 
-def sandbox_options(command: Command) -> Command:
-    """What the invented account is like, and how it is served."""
-    options = (
-        click.option(
-            "--port",
-            default=8080,
-            show_default=True,
-            type=click.IntRange(0, 65535),
-            metavar="N",
-            help="Port on 127.0.0.1; 0 takes a free one.",
-        ),
-        click.option(
-            "--completions",
-            default=2_000,
-            show_default=True,
-            type=click.IntRange(min=0),
-            metavar="N",
-            help="Size of the account.",
-        ),
-        click.option(
-            "--seed",
-            default=0,
-            show_default=True,
-            metavar="N",
-            help="The same seed gives the same account.",
-        ),
-        click.option(
-            "--per-second",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Exactly so many completions in each second.  [default: 45 days of office hours]",
-        ),
-        click.option(
-            "--logprob-share",
-            default=0.05,
-            show_default=True,
-            type=click.FloatRange(0, 1),
-            metavar="SHARE",
-            help="Share of completions with logprobs, 0 to 1.",
-        ),
-        click.option(
-            "--tokens",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Tokens of each answer with logprobs.  [default: as its text gives]",
-        ),
-        click.option(
-            "--top-logprobs",
-            type=click.IntRange(0, 20),
-            metavar="N",
-            help="Alternatives at each token, 0 to 20.  [default: 0, 2, 5 or 20]",
-        ),
-        click.option(
-            "--ndjson",
-            type=click.Path(exists=True, dir_okay=False),
-            metavar="PATH",
-            help="Serve the completions of this file, one a line (.gz too), in place of invented ones.  [default: none]",
-        ),
-        click.option(
-            "--max-limit",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Largest page that is served.  [default: any]",
-        ),
-        click.option(
-            "--latency",
-            default=0.0,
-            show_default=True,
-            type=click.FloatRange(min=0),
-            metavar="SECONDS",
-            help="Seconds before each answer.",
-        ),
-        click.option(
-            "--now",
-            type=int,
-            metavar="SECOND",
-            help="Stop the clock at this unix second.  [default: the real time]",
-        ),
-        click.option("--verbose", is_flag=True, help="Log each request to stderr.  [default: no]"),
-    )
-    return _with(options, command)
-
-
-def _with(options: Iterable[Callable[[Command], Command]], command: Command) -> Command:
+def with_options(options: Iterable[Callable[[Command], Command]], command: Command) -> Command:
     """The command with these options, which help lists in their order."""
     for option in reversed(tuple(options)):
         command = option(command)
     return command
+
+
+def say(sentence: str) -> None:
+    """A sentence to people, beside the results."""
+    click.echo(sentence, err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stored_completions.commands.options import Command, Commands, warehouse_option
+from stored_completions.commands.options import Command, Commands, say, warehouse_option
 from stored_completions.wording import counted
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def list_prices(warehouse: Path, model: str | None, at: str | None, history: boo
         ]
     _print(list(map(listed, rows)), kind)
     if not rows:
-        _say(f"No prices {'of ' + model if model else 'at all'} on {day}; --history has those of other days.")
+        say(f"No prices {'of ' + model if model else 'at all'} on {day}; --history has those of other days.")
 
 
 @prices.command(short_help="Why a model costs what it costs.")
@@ -127,7 +127,7 @@ def explain(warehouse: Path, model: str, tier: str, at: str | None, input_tokens
     else:
         pairs(Console(highlight=False), sentences(found))
     if said := hint(found, known):
-        _say(said)
+        say(said)
 
 
 @prices.command(short_help="What new prices would change in past totals.")
@@ -152,7 +152,7 @@ def diff(warehouse: Path, file: Path | None, kind: str) -> None:
         ).fetchone()
     overrides = _overrides(file)
     if loaded and loaded[2] and overrides.text is None:
-        _say(
+        say(
             "This warehouse has the prices of a price file, and here none is set: a sync without --prices drops them."
         )
     new = price_set(overrides)
@@ -180,7 +180,7 @@ def diff(warehouse: Path, file: Path | None, kind: str) -> None:
         if changes
         else "No total would change"
     )
-    _say(
+    say(
         f"{what}: from {now}, to genai-prices {library_version()}. Nothing was written; the next sync uses the new ones."
     )
 
@@ -215,7 +215,7 @@ def _price_set(warehouse: Path) -> "PriceSet":
     from stored_completions.prices import sets as all_prices
 
     if not warehouse.exists():
-        _say(f"There is no warehouse at {warehouse}: these are the installed prices.")
+        say(f"There is no warehouse at {warehouse}: these are the installed prices.")
         return all_prices.price_set()
     with query.reading(warehouse) as connection:
         return all_prices.stored(connection)
@@ -256,7 +256,3 @@ def _print_json(value: Any) -> None:
 
 def _text(value: Any) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
-
-
-def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)
