@@ -37,6 +37,15 @@ def _sync(sandbox: Sandbox, folder: Path, prices: Path | None = None) -> Report:
     return sync(settings(flags, {}, folder), folder / "w.duckdb")
 
 
+def _sync_with_new_prices(folder: Path) -> None:
+    """A first sync, and one that changes nothing but prices."""
+    prices = folder / "prices.toml"
+    prices.write_text(_PRICES)
+    with Sandbox(Account.generate(20, seed=5)) as sandbox:
+        _sync(sandbox, folder)
+        _sync(sandbox, folder, prices)
+
+
 def _costs(folder: Path) -> list[tuple[object, ...]]:
     with duckdb.connect(str(folder / "w.duckdb"), read_only=True) as connection:
         return connection.execute(
@@ -64,11 +73,7 @@ def test_new_prices_are_published_although_no_completion_is_new(tmp_path: Path) 
 
 def test_small_notes_take_no_block_of_the_file(tmp_path: Path) -> None:
     """DuckDB gives a table 256 KB for one text, and for one row among deleted ones."""
-    prices = tmp_path / "prices.toml"
-    prices.write_text(_PRICES)
-    with Sandbox(Account.generate(20, seed=5)) as sandbox:
-        _sync(sandbox, tmp_path)
-        _sync(sandbox, tmp_path, prices)
+    _sync_with_new_prices(tmp_path)
     with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
         for table in ("chat.definitions", "chat.publication"):
             info = f"select block_id from pragma_storage_info('{table}') where block_id >= 0"
@@ -76,11 +81,7 @@ def test_small_notes_take_no_block_of_the_file(tmp_path: Path) -> None:
 
 
 def test_each_price_set_used_is_recorded(tmp_path: Path) -> None:
-    prices = tmp_path / "prices.toml"
-    prices.write_text(_PRICES)
-    with Sandbox(Account.generate(20, seed=5)) as sandbox:
-        _sync(sandbox, tmp_path)
-        _sync(sandbox, tmp_path, prices)
+    _sync_with_new_prices(tmp_path)
     with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
         kept = connection.execute("select overrides from chat.price_sets order by loaded_at").fetchall()
     assert kept == [(None,), (_PRICES,)]

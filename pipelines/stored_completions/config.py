@@ -52,7 +52,7 @@ def accounts(flags: Mapping[str, Any], environ: Mapping[str, str], folder: Path 
     """
     values = Configuration(flags, environ, folder)
     if flags.get("source") and values.names and not flags.get("base_url"):
-        check_is_configured(str(flags["source"]), values.names)
+        check_is_configured(str(flags["source"]), values.names, " and no --base-url")
     if flags.get("source") or not values.names:
         found = [settings(flags, environ, folder)]
     elif len(values.names) > 1 and flags.get("base_url"):
@@ -71,8 +71,8 @@ def _check_of_use(flags: Mapping[str, Any], found: list[Settings]) -> None:
         raise UsageError("--billing-since is for --billing, without which no bill is read: add it.")
 
 
-def check_is_configured(name: str, names: list[str]) -> None:
-    """Raises UsageError unless a source of this name has a part of its own."""
+def check_is_configured(name: str, names: list[str], nor: str = "") -> None:
+    """Raises UsageError unless a source of this name has a part of its own; `nor` is what else would do."""
     if name not in names:
         letters = {"".join(sorted(each)): each for each in names}  # ue is nearer to eu than to us
         close = difflib.get_close_matches("".join(sorted(name)), letters, 1)
@@ -82,7 +82,7 @@ def check_is_configured(name: str, names: list[str]) -> None:
             else f"configured are {', '.join(names) or 'none'}."
         )
         raise UsageError(
-            f"--source is {name!r}, but there is no [sources.stored_completions.{name}] and no --base-url: {hint}"
+            f"--source is {name!r}, but there is no [sources.stored_completions.{name}]{nor}: {hint}"
         )
 
 

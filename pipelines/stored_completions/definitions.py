@@ -26,7 +26,7 @@ def refresh(
 
 
 def refresh_ours(connection: duckdb.DuckDBPyConnection, overrides: Overrides, views: Path | None) -> None:
-    """Writes prices, views and descriptions of all but the user's views, those that are not this program's already.
+    """Writes prices, views and descriptions of all but the user's views, unless they are as they should be already.
 
     Views and descriptions in one transaction, or each of some six hundred comments would be synced to the disk.
     """
