@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stored_completions import configuration, effective
+from stored_completions import configuration, effective_settings
 from stored_completions.config import settings
 from stored_completions.endpoint import Endpoint
 from stored_completions.errors import UsageError
@@ -237,15 +237,15 @@ def test_durations(said: Any, seconds: int) -> None:
 
 def test_the_example_names_every_setting_with_its_default() -> None:
     """Its commented lines, read as TOML, are what no setting at all gives; the repository has the same file."""
-    text = effective.EXAMPLE.read_text()
+    text = effective_settings.EXAMPLE.read_text()
     assert text == (ROOT / ".dlt" / "config.toml").read_text()
     tomllib.loads(text)
-    assert set(effective.defaults()) | {"api_key", "admin_key"} == set(configuration.KNOWN)
+    assert set(effective_settings.defaults()) | {"api_key", "admin_key"} == set(configuration.KNOWN)
     more = tomllib.loads("\n".join(re.findall(r"^# (\w+ = .*)$", text.partition(".eu]")[2], re.M)))
     assert more.keys() <= set(configuration.KNOWN)
     environ = {
         f"{VARIABLE}{name.upper()}": str(value)
-        for name, value in effective.defaults().items()
+        for name, value in effective_settings.defaults().items()
         if value not in ("", {})
     }
     key = {"OPENAI_API_KEY": "sk-1"}
@@ -255,7 +255,7 @@ def test_the_example_names_every_setting_with_its_default() -> None:
 def test_every_setting_is_listed_with_its_place_and_no_key_is_shown(tmp_path: Path) -> None:
     written(tmp_path, "secrets.toml", api_key="sk-secret", base_url="https://user:pass@host/v1")
     environ = {"OPENAI_API_KEY": "sk-other", "OPENAI_ORG_ID": "org-1", f"{VARIABLE}PAGE_SIZE": "50"}
-    found = {row["setting"]: row for row in effective.rows(environ, tmp_path, None)}
+    found = {row["setting"]: row for row in effective_settings.rows(environ, tmp_path, None)}
     assert list(found) == configuration.KNOWN
     assert found["api_key"] == {
         "setting": "api_key",
@@ -280,7 +280,7 @@ def test_settings_are_listed_for_each_source_and_a_table_for_each_of_its_places(
         f'{SECTION}content = "hash"\nlookback = "2h"\n[sources.stored_completions.eu]\nmodel = "m"\n'
     )
     environ = {f"{VARIABLE}CONTENT__ANSWERS": "drop", f"{VARIABLE}US__MODEL": "n"}
-    found = effective.rows(environ, tmp_path, None)
+    found = effective_settings.rows(environ, tmp_path, None)
     assert {row["source"] for row in found} == {"eu", "us"}
     assert [
         row for row in found if row["source"] == "eu" and row["setting"] in ("model", "content", "lookback")
@@ -290,7 +290,7 @@ def test_settings_are_listed_for_each_source_and_a_table_for_each_of_its_places(
         {"source": "eu", "setting": "content", "value": {"ANSWERS": "drop"}, "from": f"{VARIABLE}CONTENT__…"},
         {"source": "eu", "setting": "content", "value": "hash", "from": ".dlt/config.toml"},
     ]
-    assert {row["source"] for row in effective.rows(environ, tmp_path, "us")} == {"us"}
+    assert {row["source"] for row in effective_settings.rows(environ, tmp_path, "us")} == {"us"}
 
 
 def test_the_example_of_secrets_is_read(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from stored_completions import blank, room, store, undo, warehouse
+from stored_completions.dlt_setup import imported_dlt
 from stored_completions.errors import WarehouseError
-from stored_completions.imported import imported_dlt
 from stored_completions.lean import give_back
 from stored_completions.publishing import mark_unpublished
 from stored_completions.room import Room

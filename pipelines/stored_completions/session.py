@@ -19,8 +19,8 @@ from stored_completions.content import record as policies
 from stored_completions.content.policy import KEPT, Policy
 from stored_completions.cursor import Cursor
 from stored_completions.destinations.shipping import Shipping
+from stored_completions.dlt_setup import warm_up
 from stored_completions.errors import StoredCompletionsError
-from stored_completions.imported import warm_up
 from stored_completions.interim import Interim
 from stored_completions.loading import Loading
 from stored_completions.messages import keys

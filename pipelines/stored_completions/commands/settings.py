@@ -27,12 +27,12 @@ def list_settings(source: str | None, as_json: bool) -> None:
     Example:
       stored-completions settings list
     """
-    from stored_completions import effective
+    from stored_completions import effective_settings
     from stored_completions.config import check_is_configured
 
     if source:
-        check_is_configured(source, effective.names(os.environ, Path.cwd()))
-    found = effective.rows(os.environ, Path.cwd(), source)
+        check_is_configured(source, effective_settings.names(os.environ, Path.cwd()))
+    found = effective_settings.rows(os.environ, Path.cwd(), source)
     with until_closed():
         if as_json:
             import json
@@ -55,6 +55,6 @@ def example() -> None:
     Example:
       mkdir .dlt && stored-completions settings example > .dlt/config.toml
     """
-    from stored_completions.effective import EXAMPLE
+    from stored_completions.effective_settings import EXAMPLE
 
     click.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)

@@ -16,7 +16,7 @@ from stored_completions.destinations.changes import Package
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.texts import EMPTY, escaped, is_text
 from stored_completions.destinations.units import UNITS
-from stored_completions.imported import imported_dlt
+from stored_completions.dlt_setup import imported_dlt
 from stored_completions.tables import Column, Table
 
 KEYS = Table(

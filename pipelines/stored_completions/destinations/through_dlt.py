@@ -8,8 +8,8 @@ from typing import Any
 
 from stored_completions.destinations.kinds import Target
 from stored_completions.destinations.units import SHIPPED
+from stored_completions.dlt_setup import imported_dlt
 from stored_completions.errors import UsageError
-from stored_completions.imported import imported_dlt
 from stored_completions.tables import PUBLICATION, Column, Table
 
 TABLES: tuple[Table, ...] = (*SHIPPED, PUBLICATION)

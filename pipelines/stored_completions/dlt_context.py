@@ -1,4 +1,4 @@
-"""dlt's surroundings in a sync: where its settings stand, without what it starts for its own logs and telemetry."""
+"""dlt's context of a run as a sync needs it: without what dlt starts for its own logs and telemetry."""
 
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.resolve import resolve_configuration
@@ -6,7 +6,7 @@ from dlt.common.configuration.specs import PluggableRunContext, RuntimeConfigura
 from dlt.common.runtime.run_context import RunContext
 
 
-class Surroundings(RunContext):
+class Context(RunContext):
     """dlt's own context of a run, its settings in the same places. It sets up no HTTP client, which dlt itself would
     use for telemetry and would import requests for, and looks for no plugins among all that is installed."""
 
@@ -15,6 +15,6 @@ class Surroundings(RunContext):
 
 
 def settle() -> None:
-    """Makes these the surroundings, unless dlt has others already, as in a program that calls a sync."""
+    """Makes it dlt's, unless dlt has one already, as in a program that used dlt before it called a sync."""
     if PluggableRunContext not in Container():
-        Container()[PluggableRunContext] = PluggableRunContext(Surroundings(None))
+        Container()[PluggableRunContext] = PluggableRunContext(Context(None))

@@ -30,7 +30,7 @@ def imported_dlt() -> Any:
     import dlt
 
     import stored_completions.source  # noqa: F401
-    from stored_completions import surroundings
+    from stored_completions import dlt_context
 
-    surroundings.settle()
+    dlt_context.settle()
     return dlt
